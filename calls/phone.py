@@ -1,0 +1,107 @@
+"""The telephone as everybody above signalling sees it. ``telephony/`` implements it; tests bring a fake one.
+
+A hang-up of the caller is cancellation of the coroutine that handles the call. Methods raise ``LegGone`` when the
+leg ended first (an agent's leg, or a race that cancellation has yet to win).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from calls.call import Call, Hangup
+from calls.numbers import PhoneNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Audio to be played: ``pcm`` is mono, 16-bit signed little-endian at 8 kHz; ``text`` is what it says."""
+
+    pcm: bytes
+    text: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A pressed key: ``key`` is one of ``0-9*#ABCD``."""
+
+    key: str
+
+
+class Playback(Protocol):
+    """A prompt that is being played to one phone."""
+
+    async def finished(self) -> float:
+        """Wait until the last sample has been sent or the playback was stopped; return the seconds heard."""
+
+    async def stop(self) -> float:
+        """Stop within one tick (20 ms); return the seconds that the listener heard."""
+
+
+class Phone(Protocol):
+    """One party's telephone."""
+
+    @property
+    def id(self) -> str:
+        """Names this leg in events and logs."""
+
+    async def ring(self) -> None:
+        """Send 180 Ringing. Only the caller's phone, before ``answer``."""
+
+    async def answer(self, *, record_to: Path | None = None) -> None:
+        """Send 200 OK with our SDP; audio flows from here on. ``record_to`` is the stereo WAV to be written:
+        left what this party says, right what it hears, until the leg ends."""
+
+    async def reject(self, status: int, reason: str = "") -> None:
+        """Refuse the call with a final status from 300 to 699."""
+
+    async def play(self, sound: Sound | AsyncIterable[Sound], *, loop: bool = False) -> Playback:
+        """Begin to play; a playback that is still running on this phone is stopped first.
+
+        An iterable is played piece after piece as it yields (speech that is still being rendered).
+        """
+
+    async def next_digit(self) -> Digit:
+        """Wait for the next key; keys pressed since the last ``forget_digits`` are kept in order."""
+
+    def forget_digits(self) -> None:
+        """Drop the keys that were pressed and not yet read."""
+
+    def tapped(self, fd: int) -> AbstractContextManager[None]:
+        """While inside, copy what this party says to ``fd`` (datagram socket): 20 ms of 8 kHz s16le PCM each.
+
+        The descriptor stays the caller's to close, after the block. Full sockets drop and count; audio never waits.
+        """
+
+    def echoing(self) -> AbstractContextManager[None]:
+        """While inside, this party hears itself (line diagnosis)."""
+
+    async def ended(self) -> Hangup:
+        """Wait until this leg is over, whoever ended it."""
+
+    async def hang_up(self, reason: str = "") -> None:
+        """End the leg: BYE, CANCEL or a final status, whichever its state needs. Harmless when already over."""
+
+
+class Exchange(Protocol):
+    """The switch room: rings phones and joins them."""
+
+    async def ring(
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0
+    ) -> Phone:
+        """Ring ``target`` and return the answered phone. A target is the user name of one of our phones (``1001``),
+        a SIP URI (``sip:1001@127.0.0.1:5070``), or an outside number, tried in this order.
+
+        ``shown`` is the number in From and P-Asserted-Identity, ``name`` its display name. Cancelling the
+        coroutine stops the ringing (CANCEL). Raises ``CallFailed`` on busy, rejection, no answer, unreachable.
+        """
+
+    def joined(self, caller: Phone, agent: Phone) -> AbstractAsyncContextManager[None]:
+        """While inside, the two hear each other and keys pass through; both are recorded on the caller's recording."""

@@ -1,0 +1,177 @@
+"""The media engine as Python sees it: commands go in, events come out in batches, no call per frame.
+
+Everything that hears is a *listener* and everything that sounds is a *source*; a node is a small integer that may
+be either or both. Who hears whom is one table of gains (listener × source), and prompt, monitor, whisper, barge,
+hold and recording are rows of it. Two implementations: ``media.native.NativeEngine`` (C++, ``media/core``) and
+``media.reference.ReferenceEngine`` (slow and readable); one test class runs against both.
+
+Audio at this interface is mono 16-bit signed little-endian PCM at 8 kHz.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType, Protocol
+
+Node = NewType("Node", int)
+
+
+class Codec(IntEnum):
+    """Codecs by their static RTP payload type (RFC 3551 section 6)."""
+
+    PCMU = 0
+    PCMA = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLeg:
+    """A leg that has a bound RTP socket: announce ``port`` in SDP. RTP is on the even port, RTCP on the odd one above."""
+
+    node: Node
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecorder:
+    """A stereo file that is being written. ``left`` and ``right`` are listeners."""
+
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """One RFC 4733 key press, reported once, at its first packet."""
+
+    node: Node
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayFinished:
+    """A player ran dry after ``finish`` or was stopped; ``samples`` is how many its listeners were sent in all."""
+
+    node: Node
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """The first valid RTP packet of a leg arrived from ``address``:``port``."""
+
+    node: Node
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RtpSilence:
+    """No RTP came from the leg for ``seconds``; said once, and again only after packets resumed. Not a hang-up."""
+
+    node: Node
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderTrouble:
+    """The recording cannot be written (disk full, slow disk): ``reason``; audio is not touched."""
+
+    node: Node
+    reason: str
+
+
+MediaEvent = DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTrouble
+
+
+@dataclass(frozen=True, slots=True)
+class LegStats:
+    """Counters of one leg since it was opened."""
+
+    packets_in: int
+    packets_out: int
+    dropped_stranger: int
+    """Packets from a third address, refused."""
+    dropped_malformed: int
+    lost: int
+    jitter_ms: float
+    last_packet_age_ms: float
+    """-1 when none has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """How the engine is set up."""
+
+    port_low: int = 20000
+    port_high: int = 29999
+    """RTP ports, inclusive; even/odd pairs are taken at random."""
+    threads: int = 1
+    realtime: bool = True
+    """Ask for SCHED_FIFO, then nice -15, and say which was granted."""
+    silence_after: float = 10.0
+    """Seconds without RTP until ``RtpSilence``."""
+
+
+class MediaEngine(Protocol):
+    """Commands return at once and take effect within one tick (20 ms). Unknown or closed nodes raise KeyError."""
+
+    def start(self) -> None:
+        """Start the media and writer threads."""
+
+    def close(self) -> None:
+        """Close every leg and recording, stop the threads. May be called twice."""
+
+    def scheduling(self) -> str:
+        """What the media thread was granted: ``fifo``, ``nice`` or ``normal``."""
+
+    def fileno(self) -> int:
+        """A descriptor (eventfd) that is readable while events wait; asyncio adds it as a reader."""
+
+    def drain(self) -> list[MediaEvent]:
+        """Take all waiting events, oldest first, and clear the descriptor."""
+
+    def open_leg(self, address: str) -> OpenLeg:
+        """Bind an RTP/RTCP port pair on ``address``. Raises OSError when the range is used up."""
+
+    def set_codec(self, leg: Node, codec: Codec, *, payload_type: int, digit_payload_type: int | None) -> None:
+        """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``."""
+
+    def set_remote(self, leg: Node, address: str, port: int) -> None:
+        """Send to this address (from SDP). The real source may differ once: it is learned from the first packets
+        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted."""
+
+    def set_gain(self, listener: Node, source: Node, gain: float) -> None:
+        """Set one cell of the table. 0.0 removes it. A leg whose only source is one other leg at gain 1.0 is
+        relayed on arrival; same-codec payloads then pass bit for bit."""
+
+    def open_player(self) -> Node:
+        """A source that plays what is queued on it."""
+
+    def play(self, player: Node, pcm: bytes, *, loop: bool = False) -> None:
+        """Queue samples behind what is waiting. ``loop`` repeats this piece until stopped or more is queued."""
+
+    def finish(self, player: Node) -> None:
+        """No more will be queued: ``PlayFinished`` follows when the queue has run dry."""
+
+    def stop(self, player: Node) -> None:
+        """Drop what is queued, within one tick; ``PlayFinished`` tells how many samples went out."""
+
+    def open_recorder(self, path: str) -> OpenRecorder:
+        """Create a stereo WAV (8 kHz, 16 bit) and record from now on, sample-aligned, silence filled. What has been
+        recorded up to about a second ago is readable at any time, also after ``kill -9``."""
+
+    def open_tap(self, fd: int) -> Node:
+        """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in 20 ms pieces of 320 bytes."""
+
+    def close_node(self, node: Node) -> None:
+        """Close a leg, player, recorder (name either side; both go) or tap, and clear its rows and columns."""
+
+    def send_digit(self, leg: Node, key: str, duration_ms: int = 160) -> None:
+        """Send one RFC 4733 key press to the far end of the leg."""
+
+    def stats(self, leg: Node) -> LegStats:
+        """Counters of a leg."""
+
+    def open_nodes(self) -> int:
+        """How many nodes are open; 0 when nothing is left over."""
