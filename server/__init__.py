@@ -1,0 +1,1 @@
+"""The server: settings, wiring, the journey of a call, and the command line."""

@@ -1,0 +1,197 @@
+"""Every setting of the server: one TOML file, one frozen dataclass a section, checked at birth."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from calls.errors import ConfigError
+from server.binding import bind
+
+
+@dataclass(frozen=True, slots=True)
+class Sip:
+    """Where signalling is heard."""
+
+    host: str = "0.0.0.0"
+    """Address to bind; 0.0.0.0 is every address of the machine."""
+    port: int = 5060
+    """UDP port."""
+    advertised: str = ""
+    """Address that other parties are told; empty: the one the kernel would send from."""
+    realm: str = "hotline"
+    """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
+
+    def __post_init__(self) -> None:
+        _port("[sip] port", self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Where the desktop and the API are served."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str = ""
+    """Access token; empty: one is made at first start and kept in the data folder."""
+
+    def __post_init__(self) -> None:
+        _port("[http] port", self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """RTP."""
+
+    port_low: int = 20000
+    port_high: int = 29999
+    threads: int = 1
+    realtime: bool = True
+    """Ask for SCHED_FIFO for the media thread, else nice -15."""
+
+    def __post_init__(self) -> None:
+        _port("[media] port_low", self.port_low)
+        _port("[media] port_high", self.port_high)
+        if self.port_high - self.port_low < 3:
+            raise ConfigError("[media] port_high", f"{self.port_low}–{self.port_high} is too small", "leave at least 4")
+        if not 1 <= self.threads <= 64:
+            raise ConfigError("[media] threads", f"{self.threads} is not between 1 and 64")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """PostgreSQL."""
+
+    dsn: str = ""
+    """postgresql://…; empty: an embedded server in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Recognition and text to speech."""
+
+    recogniser: str = "auto"
+    """auto, zipformer, whisper, vosk, or none (keypad only)."""
+    model: Path | None = None
+    """Folder of the recogniser's model; empty: looked for."""
+    workers: int = 1
+    """Recogniser processes."""
+    voice: str = "zf_xiaobei"
+    """Kokoro voice."""
+
+    def __post_init__(self) -> None:
+        known = ("auto", "zipformer", "whisper", "vosk", "none")
+        if self.recogniser not in known:
+            raise ConfigError("[speech] recogniser", f"{self.recogniser!r} is unknown", f"one of {', '.join(known)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSettings:
+    """A carrier's line: calls from its addresses are answered."""
+
+    name: str
+    addresses: tuple[str, ...]
+    """Source addresses or networks (192.0.2.0/24)."""
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    """In order of preference."""
+    outbound: str = ""
+    """host:port to which outside numbers are dialled; empty: this trunk is for incoming calls only."""
+
+    def __post_init__(self) -> None:
+        for text in self.addresses:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError as error:
+                raise ConfigError(f"[[trunks]] {self.name}: addresses", f"{text!r} is no address or network",
+                                  "write 192.0.2.7 or 192.0.2.0/24") from error
+        for codec in self.codecs:
+            if codec not in ("PCMA", "PCMU"):
+                raise ConfigError(f"[[trunks]] {self.name}: codecs", f"{codec!r} is unknown", "PCMA and PCMU are known")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """A queue of waiting callers."""
+
+    skills: tuple[str, ...] = ()
+    """Skills that an agent needs; empty: any agent."""
+    ring_seconds: float = 20.0
+    """An agent who does not answer for so long is passed over."""
+    wrap_up_seconds: float = 15.0
+    max_wait: float = 600.0
+    """Then the flow goes on at its overflow step."""
+    announce_every: float = 30.0
+    """Seconds between announcements of the position; 0: never."""
+    phones: tuple[str, ...] = ()
+    """Phones that need not register and have no agent: SIP URIs."""
+
+    def __post_init__(self) -> None:
+        for name in ("ring_seconds", "max_wait"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"[queues] {name}", f"{getattr(self, name)} is not above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """What is kept of calls."""
+
+    keep_days: int = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """How the server stops."""
+
+    drain_seconds: float = 30.0
+    """Running calls may go on for so long after Ctrl-C; a second Ctrl-C cuts them at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file. ``numbers`` maps a dialled number to the dialplan that answers it."""
+
+    numbers: dict[str, str]
+    trunks: tuple[TrunkSettings, ...]
+    queues: dict[str, QueueSettings]
+    data: Path = Path("data")
+    """Folder for the database, recordings, models and rendered prompts."""
+    dialplans: Path = Path("dialplans")
+    """Folder of the flows."""
+    demo: bool = False
+    """Load the demo business: customers, orders, agents and their phones."""
+    sip: Sip = field(default_factory=Sip)
+    http: Http = field(default_factory=Http)
+    media: Media = field(default_factory=Media)
+    database: Database = field(default_factory=Database)
+    speech: Speech = field(default_factory=Speech)
+    recordings: Recordings = field(default_factory=Recordings)
+    shutdown: Shutdown = field(default_factory=Shutdown)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check ``path``. Relative folders are taken from the file's own folder. Raises ConfigError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {error.strerror}", "hotline run --settings FILE") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"is not TOML: {error}") from error
+    settings = bind(Settings, table, str(path))
+    here = path.resolve().parent
+    settings = replace(settings, data=here / settings.data, dialplans=here / settings.dialplans)
+    _check_numbers(settings, path)
+    return settings
+
+
+def _check_numbers(settings: Settings, path: Path) -> None:
+    known = sorted(p.stem for p in settings.dialplans.glob("*.yaml") if "." not in p.stem)
+    for number, flow in settings.numbers.items():
+        if flow not in known:
+            raise ConfigError(f"{path}: [numbers] {number}", f"there is no flow {flow!r}", f"known: {', '.join(known)}")
+
+
+def _port(where: str, port: int) -> None:
+    if not 0 < port < 65536:
+        raise ConfigError(where, f"{port} is no port", "1 to 65535")
