@@ -1,0 +1,194 @@
+"""Offer → answer, as rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.engine import Codec
+from telephony.sdp import Agreed, Direction, Local, NotAcceptable, SdpError, accept, answer, negotiate, offer, parse
+
+BOTH = (Codec.PCMA, Codec.PCMU)
+HERE = Local("192.0.2.1", 20000, session_id=7)
+
+
+def described(*media: str, session: str = "c=IN IP4 192.0.2.9") -> bytes:
+    lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.9", "s=-", session, "t=0 0", *media]
+    return "\r\n".join(line for line in lines if line).encode() + b"\r\n"
+
+
+def answered(*media: str, codecs: tuple[Codec, ...] = BOTH, session: str = "c=IN IP4 192.0.2.9") -> list[str]:
+    """The m= and a= lines of our answer to an offer."""
+    remote = parse(described(*media, session=session))
+    text = answer(remote, negotiate(remote, codecs), HERE).decode()
+    return [line for line in text.split("\r\n") if line[:2] in ("m=", "a=")]
+
+
+ROWS = [
+    # (what it shows, offer, codecs, m-lines of the answer)
+    ("our order wins", ["m=audio 4000 RTP/AVP 0 8"], BOTH, ["m=audio 20000 RTP/AVP 8"]),
+    ("a trunk's own order", ["m=audio 4000 RTP/AVP 8 0"], BOTH[::-1], ["m=audio 20000 RTP/AVP 0"]),
+    (
+        "the offer's number for telephone-event is kept",
+        ["m=audio 4000 RTP/AVP 8 96", "a=rtpmap:96 telephone-event/8000"],
+        BOTH,
+        ["m=audio 20000 RTP/AVP 8 96"],
+    ),
+    (
+        "a wide-band telephone-event is not ours",
+        ["m=audio 4000 RTP/AVP 8 96 97", "a=rtpmap:96 telephone-event/48000", "a=rtpmap:97 telephone-event/8000"],
+        BOTH,
+        ["m=audio 20000 RTP/AVP 8 97"],
+    ),
+    (
+        "a codec under a dynamic number",
+        ["m=audio 4000 RTP/AVP 112", "a=rtpmap:112 pcmu/8000/1"],
+        BOTH,
+        ["m=audio 20000 RTP/AVP 112"],
+    ),
+    (
+        "a number below 96 that was given another meaning",
+        ["m=audio 4000 RTP/AVP 8 0", "a=rtpmap:8 L16/8000"],
+        BOTH,
+        ["m=audio 20000 RTP/AVP 0"],
+    ),
+    (
+        "other streams are refused in their place",
+        ["m=video 5000 RTP/AVP 31 32", "m=audio 4000 RTP/AVP 8", "m=image 6000 udptl t38"],
+        BOTH,
+        ["m=video 0 RTP/AVP 31 32", "m=audio 20000 RTP/AVP 8", "m=image 0 udptl t38"],
+    ),
+    (
+        "of two audio streams the first that fits",
+        ["m=audio 4000 RTP/SAVP 8", "m=audio 4002 RTP/AVP 18", "m=audio 4004/2 RTP/AVP 8"],
+        BOTH,
+        ["m=audio 0 RTP/SAVP 8", "m=audio 0 RTP/AVP 18", "m=audio 20000 RTP/AVP 8"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("offered", "codecs", "media"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_answers_keep_the_offers_numbers_and_order(
+    offered: list[str], codecs: tuple[Codec, ...], media: list[str]
+) -> None:
+    assert [line for line in answered(*offered, codecs=codecs) if line.startswith("m=")] == media
+
+
+def test_an_answer_in_full() -> None:
+    lines = answered("m=audio 4000 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000", "a=ptime:30")
+    assert lines == [
+        "m=audio 20000 RTP/AVP 8 101",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-15",
+        "a=ptime:20",
+        "a=sendrecv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("session", "media", "ours"),
+    [
+        ("c=IN IP4 192.0.2.9", "a=sendrecv", "sendrecv"),
+        ("c=IN IP4 192.0.2.9", "a=sendonly", "recvonly"),
+        ("c=IN IP4 192.0.2.9", "a=recvonly", "sendonly"),
+        ("c=IN IP4 192.0.2.9", "a=inactive", "inactive"),
+        ("c=IN IP4 192.0.2.9\r\na=sendonly", "", "recvonly"),
+        ("c=IN IP4 192.0.2.9\r\na=sendonly", "a=sendrecv", "sendrecv"),
+        ("c=IN IP4 0.0.0.0", "", "recvonly"),
+        ("c=IN IP4 0.0.0.0", "a=sendonly", "recvonly"),
+        ("c=IN IP4 0.0.0.0", "a=inactive", "inactive"),
+    ],
+)
+def test_hold_is_answered_with_the_mirrored_direction(session: str, media: str, ours: str) -> None:
+    assert answered("m=audio 4000 RTP/AVP 8", media, session=session)[-1] == f"a={ours}"
+
+
+def test_agreed_says_what_the_media_core_needs() -> None:
+    remote = parse(
+        described(
+            "m=video 5000 RTP/AVP 31",
+            "m=audio 4000 RTP/AVP 0 8 97",
+            "c=IN IP4 192.0.2.77",
+            "a=rtpmap:97 telephone-event/8000",
+        )
+    )
+    assert negotiate(remote, BOTH) == Agreed(1, "192.0.2.77", 4000, Codec.PCMA, 8, 97, Direction.SENDRECV)
+
+
+def test_ipv6_media() -> None:
+    remote = parse(described("m=audio 4000 RTP/AVP 8", session="c=IN IP6 2001:db8::9"))
+    agreed = negotiate(remote, BOTH, ip_version=6)
+    assert agreed.address == "2001:db8::9"
+    assert b"c=IN IP6 2001:db8::1\r\n" in answer(remote, agreed, Local("2001:db8::1", 20000, 7))
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (305, described("m=audio 4000 RTP/AVP 18 9")),
+        (304, described("m=video 4000 RTP/AVP 31")),
+        (304, described("m=audio 0 RTP/AVP 8")),
+        (304, described("m=audio 4000 RTP/SAVP 8")),
+        (304, described()),
+        (301, described("m=audio 4000 RTP/AVP 8", session="c=IN IP4 phone.example.org")),
+        (300, described("m=audio 4000 RTP/AVP 8", session="c=IN IP6 2001:db8::9")),
+        (330, described("m=audio 4000 RTP/AVP 8", session="c=IN IP4 239.0.0.1/127")),
+    ],
+)
+def test_what_is_not_acceptable_carries_its_warning_code(code: int, body: bytes) -> None:
+    with pytest.raises(NotAcceptable) as caught:
+        negotiate(parse(body), BOTH, ip_version=4)
+    assert caught.value.warning("hotline.example.org").startswith(f'{code} hotline.example.org "')
+
+
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [
+        (1, b""),
+        (1, b"o=- 1 1 IN IP4 192.0.2.9\r\nv=0\r\n"),
+        (3, b"v=0\r\ns=-\r\nnot a line\r\n"),
+        (3, b"v=0\r\ns=-\r\nc=IN IP4\r\n"),
+        (5, described("m=audio RTP/AVP 8", session="")),
+        (6, described("m=audio 70000 RTP/AVP 8")),
+        (6, described("m=audio 4000 RTP/AVP 8 PCMA")),
+        (6, described("m=audio 4000 RTP/AVP 200")),
+        (7, described("m=audio 4000 RTP/AVP 8", "a=rtpmap:8 PCMA")),
+        (0, b"v=0\r\ns=\xff\r\n"),
+        (500, b"v=0\r\n" + b"a=x\r\n" * 600),
+    ],
+)
+def test_malformed_text_is_an_error_that_names_its_line(line: int, body: bytes) -> None:
+    with pytest.raises(SdpError) as caught:
+        negotiate(parse(body), BOTH)
+    assert caught.value.line == line
+
+
+def test_a_stream_without_an_address_is_malformed() -> None:
+    with pytest.raises(SdpError, match="no c= line"):
+        negotiate(parse(described("m=audio 4000 RTP/AVP 8", session="")), BOTH)
+
+
+def test_our_offer_is_understood_by_ourselves_and_the_answerers_first_codec_is_taken() -> None:
+    offered = offer(HERE, (Codec.PCMU, Codec.PCMA))
+    assert b"m=audio 20000 RTP/AVP 0 8 101\r\n" in offered
+    replied = parse(described("m=audio 6000 RTP/AVP 8 0 101", "a=rtpmap:101 telephone-event/8000"))
+    assert accept(replied, (Codec.PCMU, Codec.PCMA)).codec is Codec.PCMA
+    assert negotiate(parse(offered), BOTH).digit_payload_type == 101
+
+
+def test_lines_may_end_in_a_bare_newline() -> None:
+    body = described("m=audio 4000 RTP/AVP 8").replace(b"\r\n", b"\n")
+    assert negotiate(parse(body), BOTH).port == 4000
+
+
+@given(st.binary(max_size=300), st.integers(0, 200))
+def test_damaged_descriptions_raise_nothing_but_the_two_errors(noise: bytes, at: int) -> None:
+    whole = described("m=audio 4000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000")
+    damaged = whole[:at] + noise + whole[at + len(noise) :]
+    with suppress(SdpError, NotAcceptable):
+        remote = parse(damaged)
+        assert parse(answer(remote, negotiate(remote, BOTH), HERE)).streams
