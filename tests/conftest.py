@@ -1,0 +1,62 @@
+"""A real database for every test that asks for one: one server a session, one copy of a migrated template a test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from storage import Database, EventLog, migrate
+from storage.cluster import Cluster
+
+THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+"""Settings of a server whose data nobody will miss."""
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def template_server() -> Iterator[Cluster]:
+    """The session's server. Its database ``hotline`` is migrated and serves as the template of all others."""
+    folder = Path(tempfile.mkdtemp(prefix="hotline-test-"))
+    cluster = Cluster(folder, THROWAWAY)
+    try:
+        cluster.start()
+        asyncio.run(_migrate(cluster.dsn))
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+async def _migrate(dsn: str) -> None:
+    async with Database(dsn) as db:
+        await migrate(db)
+
+
+@pytest.fixture
+async def database(template_server: Cluster) -> AsyncIterator[Database]:
+    """An open, empty, migrated database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    maintenance = template_server.dsn.replace("/hotline?", "/postgres?")
+    server = await asyncpg.connect(maintenance)
+    try:
+        await server.execute(f"CREATE DATABASE {name} TEMPLATE hotline")
+        async with Database(template_server.dsn.replace("/hotline?", f"/{name}?")) as db:
+            yield db
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+async def event_log(database: Database, tmp_path: Path) -> AsyncIterator[EventLog]:
+    """A running log of events on ``database``; ``flush`` it before you read the table."""
+    async with EventLog(database, tmp_path / "events.spool") as log:
+        yield log
