@@ -1,0 +1,73 @@
+"""How an endpoint is set up."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from telephony.sip.address import Address
+from telephony.sip.message import MAX_FIELDS, MAX_MESSAGE, Request
+
+
+def _new_id() -> str:
+    return secrets.token_hex(10)  # 80 bits: section 19.3 asks for at least 32 in a tag
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """Settings of an ``Endpoint``; times in seconds."""
+
+    host: str
+    """Our address as others reach it: stands in Via and Contact."""
+    port: int = 5060
+    """The port that goes with ``host``."""
+    user_agent: str = ""
+    """Named in User-Agent and in Server of 2xx responses. Empty: not said. Refusals never say it."""
+    contact_user: str = ""
+    """User part of our Contact."""
+    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
+    """Methods that are understood; any other gets 405 with this list."""
+    supported: tuple[str, ...] = ()
+    """Option tags that a request may require; any other gets 420."""
+    t1: float = 0.5
+    """Round-trip estimate (RFC 3261 section 17.1.1.1)."""
+    t2: float = 4.0
+    """Longest time between retransmissions, of non-INVITE requests and of responses to INVITE."""
+    t4: float = 5.0
+    """How long a message may live in the network."""
+    max_message: int = MAX_MESSAGE
+    """Longest datagram that is looked at, in bytes."""
+    max_fields: int = MAX_FIELDS
+    """Most header lines that a message may have."""
+    max_forwards: int = 70
+    """Hops that a request of ours may take, unless its headers say otherwise."""
+    admit: Callable[[Request, Address], int | None] | None = None
+    """Asked before any state is kept for a request outside dialogs: None admits it, a status refuses it statelessly."""
+    ids: Callable[[], str] = _new_id
+    """Where tags, branches, Call-IDs and client nonces come from."""
+    chance: Callable[[], float] = field(default=random.SystemRandom().random)
+    """A number of 0…1 for the wait after a glare (section 14.1)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.t1 <= self.t2:
+            raise ValueError(f"t1={self.t1}, t2={self.t2}: must be 0 < t1 ≤ t2")
+        if not 0 < self.port < 65536:
+            raise ValueError(f"port={self.port}: must be 1…65535")
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, IPv6 in brackets."""
+        return str(Address(self.host, self.port))
+
+    @property
+    def contact(self) -> str:
+        """Our Contact as text."""
+        user = f"{self.contact_user}@" if self.contact_user else ""
+        return f"<sip:{user}{self.authority}>"
+
+    @property
+    def patience(self) -> float:
+        """64·T1: how long a transaction waits for an answer or an ACK."""
+        return 64 * self.t1

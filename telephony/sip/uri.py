@@ -1,0 +1,119 @@
+"""SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from telephony.sip.errors import SipParseError
+from telephony.sip.grammar import HOST, PORT, Params, format_params, param, parse_params
+
+_USER = r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]+"
+_SIP = re.compile(
+    rf"(?:({_USER})(?::([^@\s<>\"]*))?@)?"
+    rf"({HOST})(?::({PORT}))?"
+    r"((?:;[^;?\s<>\"]++)*+)(?:\?([^\s<>\"]*))?"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([^\s<>\"]++)")
+_SAFE = "-_.!~*'()&=+$,;?/"
+# Parameters that make two URIs differ even where only one of them has it (section 19.1.4).
+_DECISIVE = frozenset({"transport", "user", "ttl", "method", "maddr"})
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """``scheme:user:password@host:port;params?headers``.
+
+    ``user`` is unescaped. For ``tel`` it is the number as written; for a scheme that is none of ours it is everything
+    after the colon, and ``host`` is empty.
+    """
+
+    host: str = ""
+    user: str = ""
+    port: int | None = None
+    scheme: str = "sip"
+    params: Params = ()
+    headers: str = ""
+    password: str = ""
+
+    @classmethod
+    def parse(cls, text: str, where: str = "URI") -> Uri:
+        """Parse a whole URI. Raises SipParseError."""
+        found = _SCHEME.fullmatch(text)
+        if found is None:
+            raise SipParseError(where, f"{text[:40]!r} is no URI, expected scheme:user@host")
+        scheme, rest = found[1].lower(), found[2]
+        if scheme in ("sip", "sips"):
+            return cls._parse_sip(scheme, rest, where)
+        if scheme == "tel":
+            number, semicolon, params = rest.partition(";")
+            return cls(scheme="tel", user=number, params=parse_params(semicolon + params, where))
+        return cls(scheme=scheme, user=rest)
+
+    @classmethod
+    def _parse_sip(cls, scheme: str, rest: str, where: str) -> Uri:
+        found = _SIP.fullmatch(rest)
+        if found is None:
+            raise SipParseError(where, f"{rest[:40]!r} is not user@host:port;params")
+        user, password, host, port, params, headers = found.groups()
+        if port is not None and int(port) > 65535:
+            raise SipParseError(where, f"port {port} is above 65535")
+        return cls(
+            host=host.lower(),
+            user=_unescape(user or ""),
+            port=None if port is None else int(port),
+            scheme=scheme,
+            params=_uri_params(params) if params else (),
+            headers=headers or "",
+            password=password or "",
+        )
+
+    def __str__(self) -> str:
+        if self.scheme not in ("sip", "sips"):
+            return f"{self.scheme}:{self.user}{format_params(self.params)}"
+        text = self.scheme + ":"
+        if self.user:
+            text += quote(self.user, safe=_SAFE, errors="surrogateescape")
+            text += f":{self.password}@" if self.password else "@"
+        text += self.host
+        if self.port is not None:
+            text += f":{self.port}"
+        if self.params:
+            text += format_params(self.params)
+        return f"{text}?{self.headers}" if self.headers else text
+
+    def param(self, name: str) -> str | None:
+        """A URI parameter: None where missing, "" where it is a flag."""
+        return param(self.params, name)
+
+    @property
+    def literal(self) -> str:
+        """The host without the brackets of IPv6."""
+        return self.host[1:-1] if self.host.startswith("[") else self.host
+
+    def matches(self, other: Uri) -> bool:
+        """Whether both name the same resource by the comparison rules of section 19.1.4."""
+        mine, theirs = (self.scheme, self.user, self.password, self.host, self.port), (
+            other.scheme, other.user, other.password, other.host, other.port)
+        if mine != theirs or self.headers != other.headers:
+            return False
+        ours, others = dict(self.params), dict(other.params)
+        return all(
+            (ours[name] or "").lower() == (others[name] or "").lower() if name in ours and name in others
+            else name not in _DECISIVE
+            for name in ours.keys() | others.keys()
+        )
+
+
+def _unescape(text: str) -> str:
+    return unquote(text, errors="surrogateescape") if "%" in text else text
+
+
+def _uri_params(text: str) -> Params:
+    # URI parameters know no white space and no quotes, so a plain split is the whole grammar.
+    params = []
+    for item in text[1:].split(";"):
+        name, equals, value = item.partition("=")
+        params.append((name.lower(), value if equals else None))
+    return tuple(params)
