@@ -1,0 +1,1 @@
+"""One file for each recogniser; ``base`` says what they have in common."""
