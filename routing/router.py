@@ -1,0 +1,219 @@
+"""Brings waiting callers to agents, at once on every change: no polling, no lock, one ring at a time per caller.
+
+Every change is an event first and then, by ``Book.apply``, a fact. What only a living process has (phones, futures,
+timers) is in the tickets and here. All methods except ``waiting`` return at once and must run on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from calls import Call, Caller, Clock, Event, Exchange, Phone
+from calls.errors import ConfigError
+from routing import invariants, policy
+from routing.agents import Agent, ImpossibleTransition, Signal, State
+from routing.book import Seat
+from routing.floor import Floor, Log
+from routing.queues import Queue
+from routing.ticket import Ticket
+
+
+class Router(Floor):
+    """All queues and agents of one node. Raises ConfigError for an unknown queue, KeyError for an unknown agent."""
+
+    def __init__(self, exchange: Exchange, log: Log, clock: Clock, queues: Iterable[Queue],
+                 agents: Iterable[Agent] = (), rules: policy.Rules | None = None) -> None:
+        super().__init__(log, clock, queues, agents, rules or policy.Rules())
+        self.exchange = exchange
+        self.tickets: dict[str, Ticket] = {}
+
+    # Callers
+
+    @asynccontextmanager
+    async def waiting(self, call: Call, caller: Caller, queue_name: str, *, priority: int | None = None,
+                      head: bool = False, max_wait: float | None = None) -> AsyncIterator[Ticket]:
+        """While inside, the call has a place in the queue or an agent to talk to; afterwards it has neither.
+
+        ``priority`` is that of the caller's tier unless given; ``max_wait`` that of the queue.
+        """
+        queue = self.book.queues.get(queue_name)
+        if queue is None:
+            raise ConfigError(f"queue {queue_name}", "is not known", f"there are {', '.join(self.book.queues)}")
+        if call.id in self.tickets:
+            raise RuntimeError(f"call {call.id} already waits in a queue")
+        priority = self.rules.tiers.get(caller.tier, 0) if priority is None else priority
+        ticket = Ticket(self, call, caller, queue, queue.max_wait if max_wait is None else max_wait)
+        self._enter(ticket, priority, head)
+        why = "left"
+        try:
+            yield ticket
+        except asyncio.CancelledError:
+            why = "abandoned"
+            raise
+        finally:
+            await ticket.close(why)
+
+    def offer(self, ticket: Ticket) -> asyncio.Future[policy.Offer]:
+        """The next agent for a ticket that searches: done at once when one is idle."""
+        if ticket.call.id not in self.book.places:
+            raise RuntimeError(f"call {ticket.call.id} is in no line: its talk is over and again() was not called")
+        offer: asyncio.Future[policy.Offer] = asyncio.get_running_loop().create_future()
+        self.hungry[ticket.call.id] = offer
+        self.settle()
+        return offer
+
+    def stands(self, ticket: Ticket, offer: policy.Offer) -> bool:
+        """Whether the offer has not been taken back."""
+        place = self.book.places.get(ticket.call.id)
+        return place is not None and place.agent == offer.agent.id and place.answered_at is None
+
+    def refused(self, ticket: Ticket, offer: policy.Offer, signal: Signal, status: int) -> None:
+        """The ringing leg failed. A fixed phone has no break and no presence: it only rests for a while."""
+        signal = Signal.BUSY if offer.agent.fixed else signal
+        seconds = {Signal.NO_ANSWER: self.rules.missed_pause, Signal.UNREACHABLE: self.rules.unreachable_for}
+        until = self.now() + seconds[signal] if signal in seconds else None
+        self.record("queue.refused", ticket.call.id, offer.agent.id, queue=ticket.queue.name, signal=signal.value,
+                    status=status, until=until)
+        self.settle()
+
+    def answered(self, ticket: Ticket, offer: policy.Offer, phone: Phone) -> None:
+        """The agent took the call: from here on the leg is watched."""
+        waited = self.now() - self.book.places[ticket.call.id].waiting.since
+        self.record("queue.answered", ticket.call.id, offer.agent.id, queue=ticket.queue.name,
+                    waited=round(waited, 3), leg=phone.id)
+        self.chore(self._watch(ticket, phone))
+        ticket.position = 0
+        self._line_moved(ticket.queue)
+        self.settle()
+
+    def search_over(self, ticket: Ticket) -> None:
+        """The search ended, with an agent or without; an offer that still stands is taken back."""
+        self.hungry.pop(ticket.call.id, None)
+        place = self.book.places.get(ticket.call.id)
+        if place is not None and place.agent is not None and place.answered_at is None:
+            self.record("queue.withdrawn", ticket.call.id, place.agent, queue=ticket.queue.name)
+        self.settle()
+
+    def talk_over(self, ticket: Ticket) -> None:
+        """The agent hung up or was hung up: wrap-up begins. Harmless when it already has."""
+        place = self.book.places.get(ticket.call.id)
+        if place is None or place.agent is None or place.answered_at is None:
+            return
+        fixed = self.book.seats[place.agent].agent.fixed
+        wrap_up = 0.0 if fixed else ticket.queue.wrap_up_seconds
+        now = self.now()
+        self.record("agent.talked", ticket.call.id, place.agent, queue=ticket.queue.name,
+                    seconds=round(now - place.answered_at, 3), until=now + wrap_up if wrap_up else None)
+        self.settle()
+
+    def returned(self, ticket: Ticket) -> None:
+        """The talk broke off: back to the head of the line, and not to the same agent at once."""
+        lost = [] if ticket.talked_to is None else [ticket.talked_to]
+        self.talk_over(ticket)
+        if ticket.call.id in self.book.places:
+            raise RuntimeError(f"call {ticket.call.id} is still in the line")
+        self._enter(ticket, 0, head=True, lost=lost)
+
+    def leave(self, ticket: Ticket, why: str) -> None:
+        """The call goes: out of the line, or out of the talk."""
+        self.search_over(ticket)
+        self.talk_over(ticket)
+        if ticket.call.id in self.book.places:
+            self.record("queue.left", ticket.call.id, queue=ticket.queue.name, why=why)
+        ticket.position = 0
+        self.tickets.pop(ticket.call.id, None)
+        self._line_moved(ticket.queue)
+        self.settle()
+
+    # Agents
+
+    def phone_changed(self, user: str, reachable: bool) -> None:
+        """A phone registered or went away. A registered phone is a present agent unless signed out."""
+        for seat in self.book.seats.values():
+            if seat.agent.phone == user and not seat.agent.fixed and seat.reachable != reachable:
+                self._presence(seat, seat.signed_in, reachable)
+
+    def sign_in(self, agent: str) -> None:
+        """Begin to work; calls come as soon as the phone is reachable."""
+        seat = self.book.seats[agent]
+        self._presence(seat, True, seat.reachable)
+
+    def sign_out(self, agent: str) -> None:
+        """Stop working: at once, ringing included, or after the talk."""
+        seat = self.book.seats[agent]
+        self._presence(seat, False, seat.reachable)
+        self._withdraw(seat)
+
+    def pause(self, agent: str, why: str = "") -> None:
+        """Take a break until ``ready``: at once, ringing included, or after talk and wrap-up."""
+        self.record("agent.paused", agent=agent, why=why)
+        self._withdraw(self.book.seats[agent])
+        self.settle()
+
+    def ready(self, agent: str) -> None:
+        """End a break, a pause after a missed call, or the wrap-up."""
+        self.record("agent.ready", agent=agent)
+        self.settle()
+
+    def seat(self, agent: Agent) -> None:
+        """Add an agent, or change the name and skills of one."""
+        self.book.seat(agent, self.now())
+        self.settle()
+
+    # Life
+
+    def rebuild(self, events: Iterable[Event]) -> None:
+        """Take up the log where the last process left it, before the first call. Calls that were alive then are
+        gone: they leave the line, and their agents are idle or offline. Later ``phone_changed`` corrects presence."""
+        for event in events:
+            try:
+                self.book.apply(event)
+            except ImpossibleTransition:
+                continue  # the log begins in the middle of a call, or queues and agents have changed since
+        for call_id, place in list(self.book.places.items()):
+            queue = place.waiting.queue.name
+            if place.agent is not None and place.answered_at is not None:
+                self.record("agent.talked", call_id, place.agent, queue=queue, until=None)
+                continue
+            if place.agent is not None:
+                self.record("queue.withdrawn", call_id, place.agent, queue=queue)
+            self.record("queue.left", call_id, queue=queue, why="lost")
+        self.settle()
+
+    def check(self) -> list[str]:
+        """Violated invariants, in words; empty when all is well."""
+        return invariants.check(self)
+
+    # Within
+
+    def _enter(self, ticket: Ticket, priority: int, head: bool, lost: Sequence[str] = ()) -> None:
+        self.record("queue.entered", ticket.call.id, queue=ticket.queue.name, priority=priority, head=head,
+                    lost=list(lost))
+        self.tickets[ticket.call.id] = ticket
+        ticket.waits_until = self.now() + ticket.max_wait
+        self._line_moved(ticket.queue)
+        self.settle()
+
+    def _presence(self, seat: Seat, signed_in: bool, reachable: bool) -> None:
+        self.record("agent.presence", agent=seat.agent.id, signed_in=signed_in, reachable=reachable)
+        self.settle()
+
+    def _withdraw(self, seat: Seat) -> None:
+        if seat.state is not State.RINGING or seat.call_id is None:
+            return
+        ticket = self.tickets[seat.call_id]
+        self.record("queue.withdrawn", ticket.call.id, seat.agent.id, queue=ticket.queue.name)
+        if ticket.withdraw is not None:
+            ticket.withdraw.reschedule(asyncio.get_running_loop().time())
+        self.settle()
+
+    def _line_moved(self, queue: Queue) -> None:
+        for position, call_id in enumerate(self.book.in_line(queue.name), 1):
+            self.tickets[call_id].position = position
+
+    async def _watch(self, ticket: Ticket, phone: Phone) -> None:
+        await phone.ended()
+        if ticket.phone is phone:
+            self.talk_over(ticket)

@@ -1,0 +1,49 @@
+"""What happened in a queue today, counted. A day begins at midnight in Shanghai."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routing.queues import Queue
+
+SHANGHAI = 8 * 3600
+"""UTC+8 without summer time since 1992, so a day's number needs no time zone table."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one queue on one day."""
+
+    day: int = 0
+    offered: int = 0
+    answers: int = 0
+    in_time: int = 0
+    """Answered within the queue's ``target_seconds``."""
+    abandoned: int = 0
+    """The caller hung up before an agent answered."""
+    overflowed: int = 0
+    """Nobody answered within the queue's ``max_wait``, or the flow took the caller out of the queue."""
+    waited: float = 0.0
+    """Seconds that the answered callers waited, in all."""
+
+    def answered(self, waited: float, queue: Queue) -> None:
+        self.answers += 1
+        self.waited += waited
+        self.in_time += waited <= queue.target_seconds
+
+    def left(self, why: str) -> None:
+        if why == "abandoned":
+            self.abandoned += 1
+        else:
+            self.overflowed += 1
+
+    @property
+    def service_level(self) -> float | None:
+        """Answered in time as a share of all who were answered or gave up; None before the first."""
+        done = self.answers + self.abandoned + self.overflowed
+        return self.in_time / done if done else None
+
+
+def day_of(at: float) -> int:
+    """The number of the Shanghai day of a Unix time."""
+    return int((at + SHANGHAI) // 86_400)
