@@ -1,0 +1,71 @@
+"""Programs that tests start: stopped by their own process id, their files in a folder of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+LONGEST = 300
+"""Seconds after which ``timeout`` ends any partner, should the tests themselves die."""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port(ip: str) -> int:
+    """A UDP port that is free at the moment on ``ip``."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((ip, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(ip: str, port: int) -> bool:
+    """Whether nobody has bound this UDP port on ``ip``."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip, port))
+        except OSError:
+            return False
+        return True
+
+
+async def launch(
+    command: Sequence[str | Path], folder: Path, *, stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int | None = None,
+) -> asyncio.subprocess.Process:
+    """Start ``command`` in ``folder`` as the leader of its own process group; what it prints on stderr (and, unless
+    ``stdout`` is given, on stdout) goes to ``folder/output.log``."""
+    with (folder / "output.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            "timeout", "--kill-after=2", str(LONGEST), *map(str, command),
+            cwd=folder, stdin=stdin, stdout=log if stdout is None else stdout, stderr=log, start_new_session=True,
+            limit=2**20, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+
+
+async def stop(process: asyncio.subprocess.Process, grace: float = 2.0) -> None:
+    """Ask it to end, then insist. ``grace`` 0 is the plug pulled out: nothing is said to anybody."""
+    if process.returncode is None and grace > 0:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace)
+    # `timeout` makes its own process group; the group is what must go, also when `timeout` itself already has.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def until(condition: Callable[[], bool], timeout: float = 5.0, what: str = "condition") -> None:
+    """Wait until ``condition()`` holds; TimeoutError names ``what`` was waited for."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110 - what is awaited happens in other processes
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise TimeoutError(f"{what}: not within {timeout:g} s") from None
