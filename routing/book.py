@@ -148,7 +148,7 @@ def _talked(book: Book, event: Event, at: float) -> None:
     _, seat = _both(book, event)
     until = _until(event)
     _move(seat, Signal.HUNG_UP, at, until)
-    if until is None:
+    if until is None and seat.state is State.WRAP_UP:
         _move(seat, Signal.READY, at)
     seat.call_id = None
     del book.places[str(event.call_id)]

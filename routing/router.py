@@ -91,6 +91,10 @@ class Router(Floor):
     def search_over(self, ticket: Ticket) -> None:
         """The search ended, with an agent or without; an offer that still stands is taken back."""
         self.hungry.pop(ticket.call.id, None)
+        self.withdrawn(ticket)
+
+    def withdrawn(self, ticket: Ticket) -> None:
+        """No phone rings for the ticket any more: the agent is as before the offer, if one stood."""
         place = self.book.places.get(ticket.call.id)
         if place is not None and place.agent is not None and place.answered_at is None:
             self.record("queue.withdrawn", ticket.call.id, place.agent, queue=ticket.queue.name)
@@ -201,13 +205,14 @@ class Router(Floor):
         self.settle()
 
     def _withdraw(self, seat: Seat) -> None:
+        """Take back the offer that rings; an answer that comes first is an answer."""
         if seat.state is not State.RINGING or seat.call_id is None:
             return
         ticket = self.tickets[seat.call_id]
-        self.record("queue.withdrawn", ticket.call.id, seat.agent.id, queue=ticket.queue.name)
-        if ticket.withdraw is not None:
+        if ticket.withdraw is None:  # offered in this very turn of the loop: nothing rings yet
+            self.withdrawn(ticket)
+        elif not ticket.withdraw.expired():
             ticket.withdraw.reschedule(asyncio.get_running_loop().time())
-        self.settle()
 
     def _line_moved(self, queue: Queue) -> None:
         for position, call_id in enumerate(self.book.in_line(queue.name), 1):

@@ -85,8 +85,8 @@ class Ticket:
 
     async def again(self) -> None:
         """The agent's phone died in mid-call: end the talk and put the caller at the head of the line."""
-        self._router.returned(self)
         await self._drop_phone()
+        self._router.returned(self)
 
     @asynccontextmanager
     async def talking(self) -> AsyncIterator[Phone]:
@@ -96,7 +96,6 @@ class Ticket:
         try:
             yield self.phone
         finally:
-            self._router.talk_over(self)
             await self._drop_phone()
 
     async def close(self, why: str) -> None:
@@ -106,9 +105,9 @@ class Ticket:
             if search is not None and search is not asyncio.current_task():
                 search.cancel()
                 await asyncio.wait([search])
+            await self._drop_phone()
         finally:
             self._router.leave(self, "overflow" if self.overflowed else why)
-            await self._drop_phone()
 
     async def _ring(self, offer: Offer) -> tuple[Phone, Assignment] | None:
         """Ring the offered agent. None when somebody else must be asked."""
@@ -124,11 +123,12 @@ class Ticket:
                 self._router.refused(self, offer, REFUSALS.get(failure.status, Signal.DECLINED), failure.status)
             return None
         except TimeoutError:  # only ``withdraw`` expires here: the wait's own limit lies outside
+            self._router.withdrawn(self)
             return None
         finally:
             self.withdraw = None
         # Since the answer nothing was awaited, so no cancellation can have lost this phone.
-        if not self._router.stands(self, offer):  # taken back in the very moment of the answer
+        if not self._router.stands(self, offer):  # the call left in the very moment of the answer
             await self._router.afterwards(phone.hang_up())
             return None
         self.phone, self.talked_to = phone, offer.agent.id
@@ -139,4 +139,11 @@ class Ticket:
     async def _drop_phone(self) -> None:
         phone, self.phone, self.assignment = self.phone, None, None
         if phone is not None:
-            await self._router.afterwards(phone.hang_up())
+            await self._router.afterwards(self._hang_up(phone))
+
+    async def _hang_up(self, phone: Phone) -> None:
+        """First the phone, then the agent: else the next call would meet a phone that is still in this one."""
+        try:
+            await phone.hang_up()
+        finally:
+            self._router.talk_over(self)

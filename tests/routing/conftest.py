@@ -126,12 +126,13 @@ class Hall:
 
     def __init__(self) -> None:
         self.exchange = FakeExchange()
+        self.clock = VirtualClock()
         self.log: list[Event] = []
         self.tickets: dict[str, Ticket] = {}
         self.journeys: dict[str, asyncio.Task[str]] = {}
 
     def opens(self, queues: Iterable[Queue], agents: Iterable[Agent] = (), rules: Rules | None = None) -> Router:
-        self.router = Router(self.exchange, self.log, VirtualClock(), queues, agents, rules)
+        self.router = Router(self.exchange, self.log, self.clock, queues, agents, rules)
         for seat in self.router.book.seats.values():
             self.router.phone_changed(seat.agent.phone, True)
         return self.router
@@ -176,7 +177,7 @@ class Hall:
     async def passes(self, seconds: float = 0.0) -> None:
         """Let time pass, then check every invariant."""
         await asyncio.sleep(seconds)
-        for _ in range(12):
+        for _ in range(60):  # refusals without delay follow one another within one moment
             await asyncio.sleep(0)
         assert self.router.check() == []
 

@@ -194,13 +194,17 @@ async def test_signing_out_in_the_moment_of_the_offer(hall: Hall, li: Agent, ser
     assert hall.tickets["a"].position == 1
 
 
-async def test_an_answer_in_the_moment_of_signing_out_is_hung_up(hall: Hall, li: Agent, service: Queue) -> None:
+async def test_an_answer_in_the_moment_of_signing_out_is_an_answer(hall: Hall, li: Agent, service: Queue) -> None:
     router = hall.opens([service], [li])
     hall.exchange.habits["1001"] = 1.0
     asyncio.get_running_loop().call_later(1.0, router.sign_out, "1001")
     hall.dials("a")
     await hall.passes(2)
-    assert hall.exchange.talking == []
+    phone = hall.talks("1001")
+    assert (phone is None) == (hall.state("1001") is State.OFFLINE)
+    if phone is not None:
+        phone.end(Side.AGENT)
+    await hall.passes(15.1)
     assert hall.state("1001") is State.OFFLINE
 
 
