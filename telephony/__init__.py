@@ -1,0 +1,1 @@
+"""Telephony: SIP signalling, trunks, phones and the legs of calls."""

@@ -105,5 +105,7 @@ class Malformed:
 
 
 SipEvent = (
-    Invited | Cancelled | Acknowledged | Reinvited | Ringing | Answered | Failed | Ended | Requested | Responded | Malformed
+    Invited | Cancelled | Acknowledged | Reinvited
+    | Ringing | Answered | Failed
+    | Ended | Requested | Responded | Malformed
 )

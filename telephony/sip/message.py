@@ -197,12 +197,17 @@ class Response(Message):
 
 
 def parse(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_FIELDS) -> Request | Response:
-    """Split a datagram into its parts. Raises SipParseError where it is no SIP message.
+    """Read a datagram. Raises SipParseError where it is no SIP message.
 
-    Header values are not looked at yet: reading one raises SipParseError where it is wrong. The one exception is
-    Content-Length, which says where the body ends (section 18.3): what follows it is dropped, what it misses is an
-    error (``where`` is ``Content-Length``).
+    Header values are not looked at yet, except Content-Length: reading one raises SipParseError where it is wrong.
     """
+    message = split(data, max_message=max_message, max_fields=max_fields)
+    measure(message)
+    return message
+
+
+def split(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_FIELDS) -> Request | Response:
+    """Split a datagram into start line, header lines and all that follows them. Raises SipParseError."""
     if len(data) > max_message:
         raise SipParseError("message", f"{len(data)} bytes are more than {max_message}", 513)
     data = data.lstrip(b"\r\n")  # section 7.5: empty lines before the start line are ignored
@@ -217,15 +222,21 @@ def parse(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_
     start, *rest = text.split("\r\n")
     if len(rest) > max_fields:
         raise SipParseError("message", f"{len(rest)} header lines are more than {max_fields}", 513)
-    message = _start(start, _fields(rest), body)
-    if lengths := message.lines("Content-Length"):
-        length = number(lengths[0], "Content-Length")
-        if len(set(lengths)) > 1:
-            raise SipParseError("Content-Length", "the header stands twice with different numbers")
-        if length > len(body):
-            raise SipParseError("Content-Length", f"says {length} bytes, only {len(body)} follow")
-        message.body = body[:length]
-    return message
+    return _start(start, _fields(rest), body)
+
+
+def measure(message: Message) -> None:
+    """Cut the body where Content-Length says it ends (section 18.3): what follows is dropped, what is missing is an
+    error. Raises SipParseError."""
+    lengths = message.lines("Content-Length")
+    if not lengths:
+        return
+    length = number(lengths[0], "Content-Length")
+    if len(lengths) > 1:
+        raise SipParseError("Content-Length", "the header stands more than once")
+    if length > len(message.body):
+        raise SipParseError("Content-Length", f"says {length} bytes, only {len(message.body)} follow")
+    message.body = message.body[:length]
 
 
 def _fields(lines: list[str]) -> list[tuple[str, str]]:

@@ -6,35 +6,33 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-_T = TypeVar("_T")
+from typing import Any
 
 
 @dataclass(slots=True)
-class Timer(Generic[_T]):
+class Timer:
     """One running timer: ``ring(what, now)`` is called at ``at``. Stopped when ``ring`` is None."""
 
     at: float
-    ring: Callable[[_T, float], None] | None
-    what: _T | None
+    ring: Callable[[Any, float], None] | None
+    what: Any
 
 
 class Timers:
     """A heap of timers. Starting, stopping and firing cost O(log n)."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer[object]]] = []
+        self._heap: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._stopped = 0
 
-    def start(self, at: float, ring: Callable[[_T, float], None], what: _T) -> Timer[_T]:
+    def start(self, at: float, ring: Callable[[Any, float], None], what: object) -> Timer:
         """Call ``ring(what, now)`` once ``now`` reaches ``at`` (monotonic seconds)."""
         timer = Timer(at, ring, what)
-        heapq.heappush(self._heap, (at, next(self._count), timer))  # type: ignore[arg-type]
+        heapq.heappush(self._heap, (at, next(self._count), timer))
         return timer
 
-    def stop(self, timer: Timer[_T] | None) -> None:
+    def stop(self, timer: Timer | None) -> None:
         """Stop a timer; harmless when it has fired or was stopped."""
         if timer is None or timer.ring is None:
             return

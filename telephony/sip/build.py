@@ -1,0 +1,58 @@
+"""Messages that follow from other messages by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from telephony.sip.message import Message, Request, Response
+from telephony.sip.names import reason_for
+
+_COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+def response_to(
+    request: Request,
+    status: int,
+    *,
+    reason: str = "",
+    tag: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """A response to ``request`` (section 8.2.6.2). ``tag`` is put on To where it has none yet."""
+    fields = [(name, value) for name, value in request.fields if name in _COPIED]
+    if tag and not request.to_tag:
+        fields = [(name, f"{value};tag={tag}" if name == "To" else value) for name, value in fields]
+    fields.extend(headers)
+    return Response(status, reason or reason_for(status), fields, body)
+
+
+def sdp_headers(body: bytes) -> list[tuple[str, str]]:
+    """Content-Type of a session description, nothing where there is no body."""
+    return [("Content-Type", "application/sdp")] if body else []
+
+
+def ack_of_failure(request: Request, response: Message) -> Request:
+    """The ACK of a final response of 300…699: the INVITE's own branch and route (section 17.1.1.3)."""
+    return _companion(request, "ACK", response.get("To"))
+
+
+def cancel_of(request: Request) -> Request:
+    """The CANCEL of an INVITE: its branch, route, To without a tag that it did not have (section 9.1)."""
+    return _companion(request, "CANCEL", request.get("To"))
+
+
+def _companion(request: Request, method: str, to: str) -> Request:
+    fields = [("Via", str(request.via)), ("Max-Forwards", request.get("Max-Forwards", "70"))]
+    fields += [("Route", value) for value in request.lines("Route")]
+    fields += [("From", request.get("From")), ("To", to), ("Call-ID", request.call_id)]
+    fields.append(("CSeq", f"{request.cseq.number} {method}"))
+    return Request(method, request.target, fields)
+
+
+def again(request: Request, via: str, sequence: int, credentials: Sequence[tuple[str, str]] = ()) -> Request:
+    """The same request as a new transaction: other branch, other CSeq, other credentials (section 8.1.3.5)."""
+    dropped = {"Via", "CSeq", *(name for name, _ in credentials)}
+    fields = [("Via", via), *((name, value) for name, value in request.fields if name not in dropped)]
+    fields += [("CSeq", f"{sequence} {request.method}"), *credentials]
+    return Request(request.method, request.target, fields, request.body)

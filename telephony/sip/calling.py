@@ -1,0 +1,152 @@
+"""Calls that go out: our INVITE, its ACK, CANCEL and forks (RFC 3261 sections 9.1, 13.2 and 14.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from telephony.sip.address import Address
+from telephony.sip.asking import authorised
+from telephony.sip.auth import ClientCredentials
+from telephony.sip.build import cancel_of, sdp_headers
+from telephony.sip.call import Call, Phase
+from telephony.sip.core import Core
+from telephony.sip.dialog import Dialog
+from telephony.sip.events import Answered, Failed, Ringing
+from telephony.sip.headers import NameAddr
+from telephony.sip.leaving import Leaving
+from telephony.sip.message import Message, Request, Response
+from telephony.sip.names import reason_for
+from telephony.sip.tables import Event, State
+from telephony.sip.transaction import Transaction
+from telephony.sip.uri import Uri
+
+Acks = dict[str, tuple[bytes, Address]]
+"""Remote tag → our ACK of its 2xx, for when that 2xx comes again; lives as long as the INVITE's transaction."""
+
+
+class Calling:
+    """Initial INVITEs of ours, until they are answered or have failed."""
+
+    def __init__(self, core: Core, leaving: Leaving) -> None:
+        self._core = core
+        self._leaving = leaving
+
+    def invite(
+        self,
+        target: Uri,
+        destination: Address,
+        from_: NameAddr,
+        to: NameAddr,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        credentials: ClientCredentials | None,
+        now: float,
+    ) -> str:
+        """Send an initial INVITE; returns the call's key."""
+        ids = self._core.config.ids
+        tag = ids()
+        dialog = Dialog(
+            call_id=ids(), local=str(from_.with_tag(tag)), local_tag=tag, remote=str(to), remote_tag="",
+            target=target, peer=destination, local_sequence=1,
+        )
+        call = Call(dialog, Phase.CALLING, credentials=credentials, outgoing=True)
+        more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact)]
+        more += [("Allow", ", ".join(self._core.config.allow)), *sdp_headers(body)]
+        request = dialog.request("INVITE", 1, self._core.new_via(), more, body)
+        self._core.calls[call.key] = call
+        self._send(call, request, destination, now)
+        return call.key
+
+    def _send(self, call: Call, request: Request, destination: Address, now: float) -> None:
+        acks: Acks = {}
+        call.client = self._core.ask(request, destination, lambda *heard: self._heard(call, acks, *heard), now)
+
+    def _heard(self, call: Call, acks: Acks, transaction: Transaction, message: Message | None, now: float) -> None:
+        if not isinstance(message, Response):
+            # After a CANCEL the INVITE counts as cancelled, whatever it was that never came (section 9.1).
+            self._failed(call, 487 if call.hang_up_wanted else transaction.failure, None)
+        elif message.status < 200:
+            self._provisional(call, transaction, message, now)
+        elif message.status < 300:
+            self._answered(call, acks, transaction, message, now)
+        else:
+            self._refused(call, transaction, message, now)
+
+    def _provisional(self, call: Call, transaction: Transaction, response: Response, now: float) -> None:
+        if call.phase is not Phase.CALLING:
+            return
+        if call.hang_up_wanted:
+            self._send_cancel(call, transaction, now)
+        elif response.status > 100:
+            self._core.emit(Ringing(call.key, response.status, response))
+
+    def _refused(self, call: Call, transaction: Transaction, response: Response, now: float) -> None:
+        call.challenges += response.status in (401, 407)
+        credentials = None if call.hang_up_wanted else call.credentials
+        sequence = call.dialog.local_sequence + 1
+        retry = authorised(self._core, transaction.request, response, credentials, call.challenges, sequence)
+        if retry is None:
+            self._failed(call, response.status, response)
+        else:
+            call.dialog.local_sequence = sequence
+            self._send(call, retry, transaction.destination, now)
+
+    def _failed(self, call: Call, status: int, response: Response | None) -> None:
+        self._leaving.over(call)
+        reason = response.reason if response is not None else reason_for(status)
+        self._core.emit(Failed(call.key, status, reason, response))
+
+    # -- 2xx ------------------------------------------------------------------------------------------------------
+
+    def _answered(
+        self, call: Call, acks: Acks, transaction: Transaction, response: Response, now: float
+    ) -> None:
+        if known := acks.get(response.to_tag):
+            self._core.send(*known)  # the 2xx came again because our ACK was lost (section 13.2.2.4)
+            return
+        dialog = Dialog.of_answer(transaction.request, response, transaction.destination)
+        acknowledge(self._core, acks, dialog, transaction.request)
+        if call.phase is not Phase.CALLING:
+            self._leaving.goodbye(dialog, now)  # a fork that answered second (section 13.2.2.4)
+            return
+        call.dialog = dialog
+        call.client = None
+        call.phase = Phase.CONFIRMED
+        self._core.timers.stop(call.reminder)
+        call.reminder = None
+        if call.hang_up_wanted:  # it answered while our CANCEL was on its way
+            self._leaving.bye(call, now)
+            self._core.emit(Failed(call.key, 487, reason_for(487), None))
+        else:
+            self._core.emit(Answered(call.key, response))
+
+    # -- CANCEL ---------------------------------------------------------------------------------------------------
+
+    def cancel(self, call: Call, now: float) -> None:
+        """Send CANCEL, or remember to: before a provisional response it must not go out (section 9.1)."""
+        if call.phase is not Phase.CALLING or call.client is None or call.hang_up_wanted:
+            return
+        call.hang_up_wanted = True
+        if call.client.state is State.PROCEEDING:
+            self._send_cancel(call, call.client, now)
+
+    def _send_cancel(self, call: Call, invite: Transaction, now: float) -> None:
+        if call.reminder is None:
+            self._core.ask(cancel_of(invite.request), invite.destination, lambda *_heard: None, now)
+            call.reminder = self._core.timers.start(now + self._core.config.patience, _give_up, invite)
+
+
+def acknowledge(core: Core, acks: Acks, dialog: Dialog, invite: Request) -> None:
+    """Send the ACK of a 2xx and keep it for when the 2xx comes again."""
+    credentials = [
+        (name, value)
+        for name in ("Authorization", "Proxy-Authorization")  # section 22.1: an ACK cannot be challenged
+        for value in invite.lines(name)
+    ]
+    request = dialog.request("ACK", invite.cseq.number, core.new_via(), core.own_headers(credentials))
+    acks[dialog.remote_tag] = (bytes(request), dialog.next_hop())
+    core.send(*acks[dialog.remote_tag])
+
+
+def _give_up(invite: Transaction, now: float) -> None:
+    invite.happen(Event.USER_GIVES_UP, now)

@@ -1,0 +1,136 @@
+"""What the two sides of an endpoint share: the outbox, the events, the timers, the transactions and the calls."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+
+from telephony.sip.address import Address
+from telephony.sip.build import response_to
+from telephony.sip.call import Call
+from telephony.sip.config import EndpointConfig
+from telephony.sip.events import SipEvent
+from telephony.sip.headers import MAGIC_COOKIE
+from telephony.sip.message import Request, Response
+from telephony.sip.tables import INVITE_CLIENT, INVITE_SERVER, NON_INVITE_CLIENT, NON_INVITE_SERVER, Event
+from telephony.sip.timers import Timers
+from telephony.sip.transaction import Transaction, User, client_key, said, server_key
+
+
+class Core:
+    """Shared state of one endpoint; knows transactions, knows nothing of dialogs but where they are kept."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        self.config = config
+        self.timers = Timers()
+        self.transactions: dict[str, Transaction] = {}
+        self.calls: dict[str, Call] = {}
+        self.outbox: list[tuple[bytes, Address]] = []
+        self.inbox: list[SipEvent] = []
+        self._merged: dict[str, str] = {}
+        self._secret = secrets.token_bytes(16)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Put a datagram into the outbox."""
+        self.outbox.append((data, destination))
+
+    def emit(self, event: SipEvent) -> None:
+        """Put an event into the inbox of our user."""
+        self.inbox.append(event)
+
+    # -- requests of ours -----------------------------------------------------------------------------------------
+
+    def new_via(self) -> str:
+        """A Via of ours with a fresh branch; ``rport`` asks for symmetric responses (RFC 3581)."""
+        return f"SIP/2.0/UDP {self.config.authority};branch={MAGIC_COOKIE}{self.config.ids()};rport"
+
+    def own_headers(self, headers: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+        """``headers`` with what every request of ours has beside them."""
+        own = list(headers)
+        if not any(name.lower() == "max-forwards" for name, _ in headers):
+            own.insert(0, ("Max-Forwards", str(self.config.max_forwards)))
+        if self.config.user_agent:
+            own.append(("User-Agent", self.config.user_agent))
+        return own
+
+    def ask(self, request: Request, destination: Address, user: User, now: float) -> Transaction:
+        """Start a client transaction and send its request."""
+        key = client_key(request.via.branch, request.method)
+        table = INVITE_CLIENT if request.method == "INVITE" else NON_INVITE_CLIENT
+        return self._begin(Transaction(key, table, request, destination, self, user), now)
+
+    # -- requests of theirs ---------------------------------------------------------------------------------------
+
+    def serve(self, request: Request, now: float, user: User | None = None) -> Transaction:
+        """Start the server transaction of a request; for an INVITE this sends 100 Trying."""
+        table = INVITE_SERVER if request.method == "INVITE" else NON_INVITE_SERVER
+        transaction = Transaction(server_key(request), table, request, request.via.reply_to(), self, user or _nobody)
+        if not request.to_tag:
+            self._merged[_merge_key(request)] = transaction.key
+        return self._begin(transaction, now)
+
+    def merged(self, request: Request) -> bool:
+        """Whether a proxy forked this request and another copy of it is here already (section 8.2.2.2)."""
+        return not request.to_tag and _merge_key(request) in self._merged
+
+    def respond(
+        self,
+        transaction: Transaction,
+        status: int,
+        now: float,
+        *,
+        reason: str = "",
+        tag: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Answer a request of theirs, and return what was said; ignored where it has had its final response."""
+        request = transaction.request
+        if not tag and not request.to_tag:
+            tag = self.stateless_tag(request)
+        response = response_to(request, status, reason=reason, tag=tag, headers=headers, body=body)
+        if self.config.user_agent and 200 <= status < 300:
+            response.fields.append(("Server", self.config.user_agent))
+        transaction.happen(said(status), now, response)
+        return response
+
+    def reply(self, request: Request, status: int, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Answer a request at once, with a transaction that absorbs its retransmissions."""
+        self.respond(self.serve(request, now), status, now, headers=headers)
+
+    def refuse(self, request: Request, status: int, headers: Sequence[tuple[str, str]] = (), reason: str = "") -> None:
+        """Answer a request and keep nothing: a retransmission gets the same words again (section 8.2.7)."""
+        if request.method == "ACK":
+            return  # an ACK is never answered
+        response = response_to(request, status, reason=reason, tag=self.stateless_tag(request), headers=headers)
+        self.send(bytes(response), request.via.reply_to())
+
+    def stateless_tag(self, request: Request) -> str:
+        """A To tag that is the same for every copy of a request."""
+        words = f"{request.call_id}\n{request.via.branch}\n{request.get('From')}"
+        return hmac.digest(self._secret, words.encode("utf-8", "surrogateescape"), hashlib.sha256)[:10].hex()
+
+    # -- bookkeeping ----------------------------------------------------------------------------------------------
+
+    def _begin(self, transaction: Transaction, now: float) -> Transaction:
+        self.transactions[transaction.key] = transaction
+        transaction.happen(Event.START, now)
+        return transaction
+
+    def forget(self, transaction: Transaction) -> None:
+        """A transaction has ended."""
+        self.transactions.pop(transaction.key, None)
+        if not transaction.request.to_tag:
+            merge = _merge_key(transaction.request)
+            if self._merged.get(merge) == transaction.key:
+                del self._merged[merge]
+
+
+def _merge_key(request: Request) -> str:
+    return f"{request.from_tag} {request.cseq.number} {request.method} {request.call_id}"
+
+
+def _nobody(transaction: Transaction, message: object, now: float) -> None:
+    """The user of a transaction whose outcome interests nobody."""

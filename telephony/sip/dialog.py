@@ -1,0 +1,119 @@
+"""A dialog: what two sides remember of each other (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from telephony.sip.address import Address
+from telephony.sip.errors import SipParseError
+from telephony.sip.headers import NameAddr
+from telephony.sip.message import Message, Request, Response
+from telephony.sip.uri import Uri
+
+
+@dataclass(slots=True)
+class Dialog:
+    """``local`` and ``remote`` are the texts of From and To as we send them, tags included."""
+
+    call_id: str
+    local: str
+    local_tag: str
+    remote: str
+    remote_tag: str
+    target: Uri
+    """Their Contact: the Request-URI of what we send."""
+    peer: Address
+    """Where their messages come from."""
+    routes: tuple[NameAddr, ...] = ()
+    local_sequence: int = 0
+    remote_sequence: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names the dialog; our tag alone is unique, so a fork's other remote tags share the key."""
+        return f"{self.call_id};{self.local_tag}"
+
+    @classmethod
+    def of_invite(cls, request: Request, source: Address, tag: str) -> Dialog:
+        """The dialog that our response to an INVITE makes (section 12.1.1). Raises SipParseError."""
+        return cls(
+            call_id=request.call_id,
+            local=f"{request.get('To')};tag={tag}",
+            local_tag=tag,
+            remote=request.get("From"),
+            remote_tag=request.from_tag,
+            target=contact_of(request),
+            peer=source,
+            routes=record_route(request),
+            remote_sequence=request.cseq.number,
+        )
+
+    @classmethod
+    def of_answer(cls, request: Request, response: Response, peer: Address) -> Dialog:
+        """The dialog that a 2xx to our INVITE makes (section 12.1.2)."""
+        return cls(
+            call_id=request.call_id,
+            local=request.get("From"),
+            local_tag=request.from_tag,
+            remote=response.get("To"),
+            remote_tag=response.to_tag,
+            # A 2xx must have a Contact; without one the callee is still where it was called.
+            target=contact_of(response) if response.values("Contact") else request.uri,
+            peer=peer,
+            routes=record_route(response)[::-1],
+            local_sequence=request.cseq.number,
+        )
+
+    def refresh(self, message: Message) -> None:
+        """Take over the Contact of a re-INVITE, an UPDATE or the 2xx to one (section 12.2)."""
+        if message.values("Contact"):
+            self.target = contact_of(message)
+
+    def request(
+        self, method: str, sequence: int, via: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> Request:
+        """A request in this dialog (section 12.2.1.1)."""
+        target, routes = self.target, [str(route) for route in self.routes]
+        if self.routes and self.routes[0].uri.param("lr") is None:
+            # A strict router of RFC 2543 wants its own URI in the request line and the target as last route.
+            target, routes = self.routes[0].uri, [*routes[1:], f"<{self.target}>"]
+        fields = [("Via", via), *(("Route", route) for route in routes), ("From", self.local), ("To", self.remote)]
+        fields += [("Call-ID", self.call_id), ("CSeq", f"{sequence} {method}"), *headers]
+        return Request(method, str(target), fields, body)
+
+    def next_hop(self) -> Address:
+        """Where the next request goes: the first route, else the target; ``peer`` where that cannot be reached."""
+        uri = self.routes[0].uri if self.routes else self.target
+        return address_of(uri, self.peer, behind_nat=not self.routes)
+
+
+def address_of(uri: Uri, peer: Address, *, behind_nat: bool = True) -> Address:
+    """The address of a URI with a literal IP. Names are not resolved here: ``peer`` is who speaks under that name.
+
+    ``behind_nat``: a private Contact of a peer with a public address is the far side of its NAT, reached only the way
+    it came.
+    """
+    try:
+        ip = ipaddress.ip_address(uri.literal)
+        if behind_nat and ip.is_private and ipaddress.ip_address(peer.host).is_global:
+            return peer
+    except ValueError:
+        return peer
+    return Address(uri.literal, uri.port or 5060)
+
+
+def contact_of(message: Message) -> Uri:
+    """The first Contact. Raises SipParseError where there is none or it is no SIP address."""
+    contacts = message.contacts
+    if not contacts:
+        raise SipParseError("Contact", "the header is missing")
+    if contacts[0].uri.scheme not in ("sip", "sips"):
+        raise SipParseError("Contact", "must be a sip: or sips: URI")
+    return contacts[0].uri
+
+
+def record_route(message: Message) -> tuple[NameAddr, ...]:
+    """The proxies that want to stay on the way, in header order. Raises SipParseError."""
+    return tuple(NameAddr.parse(value, "Record-Route") for value in message.values("Record-Route"))

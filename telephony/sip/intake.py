@@ -1,0 +1,156 @@
+"""What comes in: checked once, here, then handed to the transaction, the dialog or the user it belongs to."""
+
+from __future__ import annotations
+
+from telephony.sip.address import Address
+from telephony.sip.answering import Answering
+from telephony.sip.call import Call, Phase
+from telephony.sip.core import Core
+from telephony.sip.dialog import Dialog, contact_of, record_route
+from telephony.sip.errors import SipParseError
+from telephony.sip.events import Malformed, Requested
+from telephony.sip.leaving import Leaving
+from telephony.sip.message import Request, Response, measure, split
+from telephony.sip.tables import Event
+from telephony.sip.transaction import client_key, heard, server_key
+
+
+class Intake:
+    """Decides what a datagram is."""
+
+    def __init__(self, core: Core, answering: Answering, leaving: Leaving) -> None:
+        self._core = core
+        self._answering = answering
+        self._leaving = leaving
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take one datagram."""
+        if len(data) < 8 and not data.strip(b"\r\n\0 "):
+            return  # a keep-alive of a phone behind NAT
+        config = self._core.config
+        message: Request | Response | None = None
+        try:
+            message = split(data, max_message=config.max_message, max_fields=config.max_fields)
+            if isinstance(message, Response):
+                self._response(message, now)
+            else:
+                message = message.stamped(message.via.seen_from(source))
+                check(message)
+                self._request(message, source, now)
+        except SipParseError as error:
+            self._core.emit(Malformed(source, str(error)))
+            if isinstance(message, Request):
+                self._tell(message, source, error)
+
+    def _tell(self, request: Request, source: Address, error: SipParseError) -> None:
+        """Tell the sender what is wrong, where enough of the request can be read to do so."""
+        try:
+            via = request.via
+            if via.branch and request.call_id and request.from_tag:
+                stamped = request.stamped(via.seen_from(source))
+                self._core.refuse(stamped, error.status, reason=f"Bad {error.where}" if error.status == 400 else "")
+        except SipParseError:
+            return
+
+    # -- responses ------------------------------------------------------------------------------------------------
+
+    def _response(self, response: Response, now: float) -> None:
+        measure(response)
+        cseq = response.cseq
+        transaction = self._core.transactions.get(client_key(response.via.branch, cseq.method))
+        if transaction is None:
+            return  # section 18.1.2: a stray response; its transaction has ended
+        if len(response.lines("Via")) > 1 or response.call_id != transaction.request.call_id:
+            raise SipParseError("Via", "the response is not for us")
+        _ = response.to_tag
+        if response.status < 300 and cseq.method == "INVITE" and response.status >= 200:
+            Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what a 2xx is read for
+        transaction.happen(heard(response.status), now, response)
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def _request(self, request: Request, source: Address, now: float) -> None:
+        known = self._core.transactions.get(server_key(request))
+        if known is not None:
+            known.happen(Event.HEARD_ACK if request.method == "ACK" else Event.HEARD_REQUEST, now, request)
+            return
+        if request.method == "CANCEL":
+            self._answering.cancelled(request, now)
+        elif request.to_tag:
+            self._in_dialog(request, source, now)
+        elif request.method != "ACK":  # an ACK without a dialog acknowledges what we refused statelessly
+            self._initial(request, source, now)
+
+    def _initial(self, request: Request, source: Address, now: float) -> None:
+        core = self._core
+        status = core.config.admit(request, source) if core.config.admit is not None else None
+        if status is not None:
+            core.refuse(request, status)
+        elif not self._understood(request):
+            return
+        elif core.merged(request):
+            core.refuse(request, 482)
+        elif request.method == "INVITE":
+            self._answering.invited(request, source, now)
+        else:
+            core.emit(Requested(core.serve(request, now).key, request, source))
+
+    def _understood(self, request: Request) -> bool:
+        """Method, URI scheme, extensions and hops (section 8.2.1 to 8.2.3); refuses what we do not understand."""
+        config = self._core.config
+        if request.method not in config.allow:
+            self._core.refuse(request, 405, [("Allow", ", ".join(config.allow))])
+        elif request.uri.scheme not in ("sip", "sips", "tel"):
+            self._core.refuse(request, 416)
+        elif unknown := [tag for tag in request.values("Require") if tag.lower() not in config.supported]:
+            self._core.refuse(request, 420, [("Unsupported", ", ".join(unknown))])
+        elif request.method == "INVITE" and request.max_forwards == 0:
+            # An endpoint may overlook an exhausted Max-Forwards, but our calls go on to other endpoints: only by
+            # keeping this count does a loop between two such servers end (RFC 7332 section 3).
+            self._core.refuse(request, 483)
+        else:
+            return True
+        return False
+
+    def _in_dialog(self, request: Request, source: Address, now: float) -> None:
+        call = self._core.calls.get(f"{request.call_id};{request.to_tag}")
+        if call is None or call.dialog.remote_tag != request.from_tag:
+            self._core.refuse(request, 481)
+            return
+        if request.method == "ACK":
+            self._answering.acknowledged(call, request, now)
+            return
+        dialog = call.dialog
+        if request.cseq.number < dialog.remote_sequence:
+            self._core.reply(request, 500, now)  # section 12.2.2: out of order
+            return
+        dialog.remote_sequence = request.cseq.number
+        dialog.peer = source
+        if request.method == "BYE":
+            self._leaving.bye_came(call, request, now)
+        elif self._understood(request):
+            self._within(call, request, source, now)
+
+    def _within(self, call: Call, request: Request, source: Address, now: float) -> None:
+        if call.phase is Phase.ENDING:
+            self._core.reply(request, 481, now)
+        elif request.method in ("INVITE", "UPDATE"):
+            self._answering.reinvited(call, request, now)
+        else:
+            transaction = self._core.serve(request, now)
+            self._core.emit(Requested(transaction.key, request, source, call.key))
+
+
+def check(request: Request) -> None:
+    """Read all that the endpoint will read of a request, so that nothing fails half-way. Raises SipParseError."""
+    measure(request)
+    if request.cseq.method != request.method:
+        raise SipParseError("CSeq", f"names another method than {request.method}")
+    _ = request.call_id, request.to_tag, request.from_tag, request.max_forwards, request.uri
+    if not request.to_tag:
+        _ = request.from_, request.to
+    if request.method in ("INVITE", "UPDATE"):
+        if request.method == "INVITE" or request.values("Contact"):
+            contact_of(request)
+        record_route(request)
+    request.values("Require")

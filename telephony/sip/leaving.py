@@ -1,0 +1,75 @@
+"""How calls end: our BYE, their BYE, and what is cleaned up with a call (RFC 3261 section 15)."""
+
+from __future__ import annotations
+
+from telephony.sip.asking import Asking
+from telephony.sip.call import Call, Phase
+from telephony.sip.core import Core
+from telephony.sip.dialog import Dialog
+from telephony.sip.events import Ended
+from telephony.sip.grammar import quote
+from telephony.sip.message import Request, Response
+
+
+class Leaving:
+    """Everything after which a call is no more."""
+
+    def __init__(self, core: Core, asking: Asking) -> None:
+        self._core = core
+        self._asking = asking
+
+    def bye(self, call: Call, now: float, reason: str = "") -> None:
+        """Send BYE, or remember to: before the ACK of our 2xx the callee must not (section 15)."""
+        if call.phase is Phase.ANSWERED and call.unacknowledged is not None:
+            call.hang_up_wanted = True
+        elif call.phase in (Phase.ANSWERED, Phase.CONFIRMED):
+            self._settle(call, now)
+            call.phase = Phase.ENDING
+            headers = [("Reason", f"SIP;cause=200;text={quote(reason)}")] if reason else []
+            self._asking.in_dialog(call, "BYE", now, headers, on_final=lambda _key, _response, _at: self.over(call))
+
+    def goodbye(self, dialog: Dialog, now: float) -> None:
+        """BYE to a dialog that no call is kept for: a fork that answered too (section 13.2.2.4)."""
+        via = self._core.new_via()
+        request = dialog.request("BYE", dialog.local_sequence + 1, via, self._core.own_headers())
+        self._core.ask(request, dialog.next_hop(), lambda _transaction, _message, _now: None, now)
+
+    def bye_came(self, call: Call, request: Request, now: float) -> None:
+        """Their BYE: 200, and what they left unanswered of ours or theirs is settled (section 15.1.2)."""
+        self._core.reply(request, 200, now)
+        told = call.phase is Phase.ENDING or call.hang_up_wanted  # our user hung up first and has been told all
+        self._settle(call, now)
+        self.over(call)
+        if not told:
+            self._core.emit(Ended(call.key, request.get("Reason") or "BYE"))
+
+    def lost(self, call: Call, reason: str, now: float) -> None:
+        """The far side no longer knows the dialog or no longer answers (section 12.2.1.2)."""
+        if call.phase is Phase.CONFIRMED:
+            self.bye(call, now)
+            self._core.emit(Ended(call.key, reason))
+
+    def over(self, call: Call) -> None:
+        """Forget a call. Its transactions end by their own timers."""
+        self._core.timers.stop(call.reminder)
+        if call.unacknowledged is not None:
+            self._core.timers.stop(call.unacknowledged.timer)
+        call.reminder = call.unacknowledged = call.server = None
+        call.phase = Phase.OVER
+        self._core.calls.pop(call.key, None)
+
+    def _settle(self, call: Call, now: float) -> None:
+        # Section 15.1.2: a request that is still pending gets 487.
+        if call.server is not None:
+            self._core.respond(call.server, 487, now, tag=call.dialog.local_tag)
+            call.server = None
+        self._core.timers.stop(call.reminder)
+        call.reminder = None
+        if call.unacknowledged is not None:
+            self._core.timers.stop(call.unacknowledged.timer)
+            call.unacknowledged = None
+
+
+def ends_dialog(response: Response) -> bool:
+    """Whether this response to a request in a dialog says that the dialog is gone (section 12.2.1.2)."""
+    return response.status in (408, 481)

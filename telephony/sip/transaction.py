@@ -1,0 +1,194 @@
+"""Interprets the tables: one ``Transaction`` holds its place in one of them and does what the rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from telephony.sip.address import Address
+from telephony.sip.build import ack_of_failure, response_to
+from telephony.sip.config import EndpointConfig
+from telephony.sip.headers import MAGIC_COOKIE
+from telephony.sip.message import Message, Request
+from telephony.sip.tables import Action, Event, State, Table
+from telephony.sip.timers import Timer, Timers
+
+User = Callable[["Transaction", Message | None, float], None]
+"""Who made a transaction: called with (transaction, response or ACK, now); None when no answer will come."""
+
+
+class Line(Protocol):
+    """What a transaction needs from the endpoint around it."""
+
+    config: EndpointConfig
+    timers: Timers
+
+    def send(self, data: bytes, destination: Address) -> None: ...
+
+    def forget(self, transaction: Transaction) -> None: ...
+
+
+class Transaction:
+    """One request and its responses. ``destination`` is where the request, or on a server its responses, go."""
+
+    __slots__ = (
+        "_interval", "_last", "_timers", "destination", "failure", "key", "line", "owner", "request", "state", "table",
+        "user",
+    )
+
+    def __init__(self, key: str, table: Table, request: Request, destination: Address, line: Line, user: User) -> None:
+        self.key, self.table, self.request = key, table, request
+        self.destination, self.line, self.user = destination, line, user
+        self.state = State.NEW
+        self.owner: object = None
+        """What the user keeps with it: the call of an INVITE."""
+        self.failure = 0
+        """408 or 503 once no answer will come."""
+        self._interval = 0.0
+        self._last = b""
+        self._timers: dict[Event, Timer] = {}
+
+    def happen(self, event: Event, now: float, message: Message | None = None) -> None:
+        """Go through the row for ``event`` in the present state, if there is one."""
+        row = self.table.get((self.state, event))
+        if row is None:
+            return
+        self.state, actions = row
+        if self.state is State.TERMINATED:
+            self.drop()
+        for action in actions:
+            if action in TIMERS:
+                self._start(action, now)
+            else:
+                DEEDS[action](self, now, message)
+
+    def _start(self, action: Action, now: float) -> None:
+        event, interval = TIMERS[action]
+        self._timers[event] = self.line.timers.start(now + interval(self), self.happen, event)
+
+    def said(self, data: bytes) -> bool:
+        """Whether ``data`` is the last response that was sent here."""
+        return data == self._last
+
+    def drop(self) -> None:
+        """Forget it now; what comes for it later finds nothing."""
+        self.state = State.TERMINATED
+        for timer in self._timers.values():
+            self.line.timers.stop(timer)
+        self.line.forget(self)
+
+    # -- deeds ----------------------------------------------------------------------------------------------------
+
+    def _send_request(self, now: float, message: Message | None) -> None:
+        self._last = self._last or bytes(self.request)
+        self.line.send(self._last, self.destination)
+
+    def _send_ack(self, now: float, message: Message | None) -> None:
+        assert message is not None
+        self.line.send(bytes(ack_of_failure(self.request, message)), self.destination)
+
+    def _send_trying(self, now: float, message: Message | None) -> None:
+        self._send_response(now, response_to(self.request, 100))
+
+    def _send_response(self, now: float, message: Message | None) -> None:
+        assert message is not None
+        self._last = bytes(message)
+        self._repeat_response(now, None)
+
+    def _repeat_response(self, now: float, message: Message | None) -> None:
+        self.line.send(self._last, self.destination)
+
+    def _tell(self, now: float, message: Message | None) -> None:
+        self.user(self, message, now)
+
+    def _tell_timeout(self, now: float, message: Message | None) -> None:
+        self.failure = 408  # section 8.1.3.1: a timeout is handled as if a 408 had come, a transport error as a 503
+        self.user(self, None, now)
+
+    def _tell_unreachable(self, now: float, message: Message | None) -> None:
+        self.failure = 503
+        self.user(self, None, now)
+
+    # -- lengths of timers ----------------------------------------------------------------------------------------
+
+    def _t1(self) -> float:
+        self._interval = self.line.config.t1
+        return self._interval
+
+    def _t2(self) -> float:
+        self._interval = self.line.config.t2
+        return self._interval
+
+    def _t4(self) -> float:
+        return self.line.config.t4
+
+    def _twice(self) -> float:
+        self._interval *= 2
+        return self._interval
+
+    def _twice_up_to_t2(self) -> float:
+        self._interval = min(self._interval * 2, self.line.config.t2)
+        return self._interval
+
+    def _patience(self) -> float:
+        return self.line.config.patience
+
+
+DEEDS: Mapping[Action, Callable[[Transaction, float, Message | None], None]] = {
+    Action.SEND_REQUEST: Transaction._send_request,
+    Action.SEND_ACK: Transaction._send_ack,
+    Action.SEND_TRYING: Transaction._send_trying,
+    Action.SEND_RESPONSE: Transaction._send_response,
+    Action.REPEAT_RESPONSE: Transaction._repeat_response,
+    Action.TELL_RESPONSE: Transaction._tell,
+    Action.TELL_ACK: Transaction._tell,
+    Action.TELL_TIMEOUT: Transaction._tell_timeout,
+    Action.TELL_UNREACHABLE: Transaction._tell_unreachable,
+}
+
+TIMERS: Mapping[Action, tuple[Event, Callable[[Transaction], float]]] = {
+    Action.START_A: (Event.TIMER_A, Transaction._t1),
+    Action.DOUBLE_A: (Event.TIMER_A, Transaction._twice),
+    Action.START_B: (Event.TIMER_B, Transaction._patience),
+    Action.START_D: (Event.TIMER_D, Transaction._patience),
+    Action.START_E: (Event.TIMER_E, Transaction._t1),
+    Action.DOUBLE_E: (Event.TIMER_E, Transaction._twice_up_to_t2),
+    Action.SLOW_E: (Event.TIMER_E, Transaction._t2),
+    Action.START_F: (Event.TIMER_F, Transaction._patience),
+    Action.START_G: (Event.TIMER_G, Transaction._t1),
+    Action.DOUBLE_G: (Event.TIMER_G, Transaction._twice_up_to_t2),
+    Action.START_H: (Event.TIMER_H, Transaction._patience),
+    Action.START_I: (Event.TIMER_I, Transaction._t4),
+    Action.START_J: (Event.TIMER_J, Transaction._patience),
+    Action.START_K: (Event.TIMER_K, Transaction._t4),
+    Action.START_L: (Event.TIMER_L, Transaction._patience),
+    Action.START_M: (Event.TIMER_M, Transaction._patience),
+    Action.START_N: (Event.TIMER_N, Transaction._patience),
+}
+
+
+def heard(status: int) -> Event:
+    """What a response with this status is to a client."""
+    return Event.HEARD_1XX if status < 200 else Event.HEARD_2XX if status < 300 else Event.HEARD_FAILURE
+
+
+def said(status: int) -> Event:
+    """What a response with this status is to a server."""
+    return Event.USER_1XX if status < 200 else Event.USER_2XX if status < 300 else Event.USER_FAILURE
+
+
+def client_key(branch: str, method: str) -> str:
+    """Names a client transaction (section 17.1.3). A client's key holds one space, a server's two or more."""
+    return f"{branch} {method}"
+
+
+def server_key(request: Request, method: str = "") -> str:
+    """Names the server transaction that a request belongs to (section 17.2.3). An ACK belongs to its INVITE;
+    ``method`` asks for another than the request's own (what a CANCEL means to cancel)."""
+    method = method or ("INVITE" if request.method == "ACK" else request.method)
+    via = request.via
+    branch = via.branch
+    if branch.startswith(MAGIC_COOKIE):
+        return f"{branch} {via.sent_by} {method}"
+    # An RFC 2543 client promises nothing of its branch. Its To tag is left out: the ACK alone has one.
+    return f"{via.sent_by} {branch} {request.call_id} {request.from_tag} {request.cseq.number} {method}"
