@@ -193,7 +193,7 @@ class Sipp:
         try:
             code = await asyncio.wait_for(self._process.wait(), timeout)
         except TimeoutError:
-            raise TimeoutError(f"SIPp {self.scenario.stem} has not ended within {timeout:g} s; {self.story()}") from None
+            raise TimeoutError(f"SIPp {self.scenario.stem} did not end in {timeout:g} s; {self.story()}") from None
         self.line.mouth.silent = True
         if check and code:
             raise RuntimeError(f"SIPp {self.scenario.stem} ended with {code}; {self.story()}")

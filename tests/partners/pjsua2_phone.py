@@ -1,0 +1,221 @@
+"""PJSIP's pjsua2 as an agent's softphone, in a process of its own (its licence is GPL; nothing of ours links to it).
+
+``Pjsua2Phone`` is the parent's side. ``python -m tests.partners.pjsua2_phone`` is the phone itself: a null sound
+device, all callbacks on the main thread, which also reads the orders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.partners.phone import ProcessPhone
+
+
+class Pjsua2Phone(ProcessPhone):
+    """An agent's phone made of pjsua2 2.15. Digest MD5 and SHA-256; one call at a time is answered by orders."""
+
+    module = "tests.partners.pjsua2_phone"
+
+
+def tell(event: str, **details: Any) -> None:
+    """One event to the parent."""
+    os.write(1, json.dumps({"event": event, **details}).encode() + b"\n")
+
+
+def incoming_details(message: str) -> dict[str, str]:
+    """User and display name of From and the user of P-Asserted-Identity, out of the INVITE's text."""
+    def header(name: str) -> str:
+        found = re.search(rf"^{name}\s*:\s*(.*?)\s*$", message, re.MULTILINE | re.IGNORECASE)
+        return found[1] if found else ""
+
+    def user(value: str) -> str:
+        found = re.search(r"(?:sips?|tel):([^@;>]*)", value)
+        return found[1] if found else ""
+
+    sender = header("(?:From|f)")
+    name = re.match(r'"((?:[^"\\]|\\.)*)"|([^<"]*)<', sender)
+    shown = (name[1] or name[2] or "").strip() if name else ""
+    return {"from_user": user(sender), "display_name": shown, "pai": user(header("P-Asserted-Identity"))}
+
+
+def main() -> None:
+    """Run the phone until stdin closes."""
+    import pjsua2 as pj
+
+    settings = json.loads(sys.stdin.readline())
+    folder = Path(settings["folder"])
+
+    class Call(pj.Call):  # type: ignore[misc]
+        """One call with its recorder (what is heard) and its player (what is said)."""
+
+        def __init__(self, account: Any, call_id: int = pj.PJSUA_INVALID_ID) -> None:
+            super().__init__(account, call_id)
+            self.recorder: Any = None
+            self.player: Any = None
+            self.answer_at: float | None = None
+
+        def audio(self) -> Any:
+            return self.getAudioMedia(-1)
+
+        def onCallState(self, _: Any) -> None:
+            state = self.getInfo()
+            if state.state == pj.PJSIP_INV_STATE_CONFIRMED:
+                tell("connected")
+            elif state.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+                self.recorder = self.player = None  # closes the files
+                phone.calls.remove(self)
+                tell("ended", status=int(state.lastStatusCode), reason=state.lastReason)
+
+        def onCallMediaState(self, _: Any) -> None:
+            info = self.getInfo()  # must outlive the look into it: its parts are not kept alive by themselves
+            active = any(media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE
+                         for media in info.media)
+            if not active:
+                return
+            if self.recorder is None:
+                phone.recordings += 1
+                self.recorder = pj.AudioMediaRecorder()
+                self.recorder.createRecorder(str(folder / f"heard-{phone.recordings:03}.wav"))
+            self.audio().startTransmit(self.recorder)
+            if self.player is not None:
+                self.player.startTransmit(self.audio())
+
+        def onDtmfDigit(self, pressed: Any) -> None:
+            tell("digit", key=pressed.digit)
+
+        def say(self, path: str) -> None:
+            self.player = pj.AudioMediaPlayer()
+            self.player.createPlayer(path, pj.PJMEDIA_FILE_NO_LOOP)
+            self.player.startTransmit(self.audio())
+
+    class Account(pj.Account):  # type: ignore[misc]
+        def onRegState(self, state: Any) -> None:
+            if state.code // 100 == 2:
+                tell("registered" if state.expiration else "unregistered")
+            else:
+                tell("register_failed", status=int(state.code), reason=state.reason)
+
+        def onIncomingCall(self, told: Any) -> None:
+            call = Call(self, told.callId)
+            phone.calls.append(call)
+            tell("incoming", **incoming_details(told.rdata.wholeMsg))
+            if settings["reject_with"]:
+                respond(call, settings["reject_with"])
+                return
+            respond(call, 180)
+            if settings["answer_after"] is not None:
+                call.answer_at = time.monotonic() + settings["answer_after"]
+
+    def respond(call: Any, status: int) -> None:
+        operation = pj.CallOpParam()
+        operation.statusCode = status
+        call.answer(operation)
+
+    class Phone:
+        """The endpoint, its account and its calls."""
+
+        def __init__(self) -> None:
+            self.calls: list[Call] = []
+            self.recordings = 0
+            self.endpoint = pj.Endpoint()
+            self.endpoint.libCreate()
+            config = pj.EpConfig()
+            config.uaConfig.threadCnt = 0
+            config.uaConfig.mainThreadOnly = True
+            config.logConfig.level = config.logConfig.consoleLevel = 0
+            config.logConfig.filename = str(folder / "pjsip.log")
+            config.logConfig.level = 4
+            config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
+            config.medConfig.noVad = True
+            config.medConfig.ecTailLen = 0
+            self.endpoint.libInit(config)
+            self.endpoint.audDevManager().setNullDev()
+            transport = pj.TransportConfig()
+            transport.port, transport.boundAddress = settings["port"], settings["ip"]
+            transport.publicAddress = settings["ip"]
+            self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+            self.endpoint.libStart()
+            for codec in self.endpoint.codecEnum2():
+                self.endpoint.codecSetPriority(codec.codecId, priority(codec.codecId))
+            self.account = Account()
+            self.account.create(account_config())
+
+        def do(self, order: dict[str, Any]) -> None:
+            what = order["do"]
+            if what == "call":
+                call = Call(self.account)
+                self.calls.append(call)
+                call.makeCall(order["uri"], pj.CallOpParam(True))
+                return
+            if not self.calls:
+                tell("refused", order=what, reason="no call")
+                return
+            call = self.calls[-1]
+            if what == "answer":
+                respond(call, 200)
+            elif what == "reject":
+                respond(call, order["code"])
+            elif what == "hang_up":
+                call.hangup(pj.CallOpParam())
+            elif what == "press":
+                call.dialDtmf(order["key"])
+            elif what == "say":
+                call.say(order["path"])
+            elif what == "hold":
+                call.setHold(pj.CallOpParam())
+            elif what == "unhold":
+                again = pj.CallOpParam(True)
+                again.opt.flag = pj.PJSUA_CALL_UNHOLD
+                call.reinvite(again)
+
+    def priority(codec: str) -> int:
+        """Our codec first, the other G.711 next, nothing else."""
+        name = codec.split("/", maxsplit=1)[0]
+        return 255 if name == settings["codec"] else 128 if name in ("PCMA", "PCMU") else 0
+
+    def account_config() -> Any:
+        config = pj.AccountConfig()
+        config.idUri = f"sip:{settings['user']}@{settings['ip']}:{settings['port']}"
+        config.mediaConfig.transportConfig.boundAddress = settings["ip"]
+        config.mediaConfig.transportConfig.publicAddress = settings["ip"]
+        if settings["registrar"]:
+            host, port = settings["registrar"]
+            config.idUri = f"sip:{settings['user']}@{host}"
+            config.regConfig.registrarUri = f"sip:{host}:{port}"
+            config.regConfig.timeoutSec = settings["expires"]
+            config.sipConfig.authCreds.append(
+                pj.AuthCredInfo("digest", "*", settings["user"], 0, settings["password"]))
+        return config
+
+    phone = Phone()
+    tell("started", port=settings["port"])
+    waiting = b""
+    while True:
+        phone.endpoint.libHandleEvents(10)
+        now = time.monotonic()
+        for call in phone.calls:
+            if call.answer_at is not None and now >= call.answer_at:
+                call.answer_at = None
+                respond(call, 200)
+        if not select.select([0], [], [], 0)[0]:
+            continue
+        data = os.read(0, 65536)
+        if not data:
+            return os._exit(0)  # the parent is gone: no farewells, the library's destruction takes a second
+        *lines, waiting = (waiting + data).split(b"\n")
+        for line in lines:
+            try:
+                phone.do(json.loads(line))
+            except pj.Error as problem:
+                tell("refused", order=line.decode(), reason=problem.info())
+
+
+if __name__ == "__main__":
+    main()
