@@ -30,6 +30,8 @@ class EndpointConfig:
     """Silence that ends a short one ("是的", "退款"): the caller may be about to go on."""
     after_hesitation: float = 0.9
     """Silence that ends voice in which no syllable has been recognised yet ("嗯……")."""
+    after_digits: float = 0.8
+    """Silence that ends a number which is being read: people pause between its groups."""
     sentence: int = 4
     longest: float = 15.0
     """An utterance is cut here, so that a radio in the background cannot hold a call."""
@@ -50,6 +52,7 @@ class Endpointer:
         self._syllables: int | None = None
         self._grown_at = 0.0
         self._phrase = False
+        self._digits = False
 
     def frame(self, voiced: bool, now: float) -> Boundary | None:
         """One frame, whose last sample arrived at ``now``."""
@@ -63,14 +66,15 @@ class Endpointer:
         self.started_at = next(at for at, v in self._recent if v) - self._frame
         self._recent.clear()
         self.speaking = True
-        self._syllables, self._phrase = None, False
+        self._syllables, self._phrase, self._digits = None, False, False
         return Boundary.STARTED
 
-    def understood(self, syllables: int, *, phrase: bool, now: float) -> None:
-        """The recogniser's present count of syllables; ``phrase``: they are a whole expected phrase."""
+    def understood(self, syllables: int, now: float, *, phrase: bool = False, digits: bool = False) -> None:
+        """The recogniser's present count of syllables; ``phrase``: they are a whole expected phrase; ``digits``: they
+        end in a row of digits."""
         if syllables != self._syllables:
             self._syllables, self._grown_at = syllables, now
-        self._phrase = phrase
+        self._phrase, self._digits = phrase, digits
 
     def tick(self, now: float) -> Boundary | None:
         """Let time pass when no frames come, so that a line gone dead mid-word still ends its utterance."""
@@ -80,6 +84,8 @@ class Endpointer:
         """Seconds of silence that would end the present utterance."""
         if self._phrase:
             return self.config.after_phrase
+        if self._digits:
+            return self.config.after_digits
         if self._syllables is None or self._syllables >= self.config.sentence:
             return self.config.after_sentence if self._syllables or self._long() else self.config.after_word
         return self.config.after_word if self._syllables else self.config.after_hesitation

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from asr.endpointing import Boundary, Endpointer
 from asr.engines.base import Engine, Session, Transcript
+from asr.numbers import spoken_digits
 from asr.pinyin import expected_syllables
 from asr.recogniser import Partial, SpeechStarted
 from asr.vad import VoiceDetector
@@ -71,7 +72,9 @@ class Listener:
         if transcript is None:
             return None
         syllables = transcript.syllables
-        self._endpointer.understood(len(syllables), phrase=syllables in self._expected, now=now)
+        self._endpointer.understood(
+            len(syllables), now, phrase=syllables in self._expected, digits=len(spoken_digits(syllables[-3:])) == 3
+        )
         if syllables == self._syllables:
             return None
         self._syllables = syllables

@@ -51,7 +51,7 @@ def spoken_number(syllables: Sequence[str]) -> int | None:
     if len(rest) == 1:  # 三万二: the unit below is left unsaid
         below: int | None = _DIGITS[rest[0]] * 1_000 if rest[0] in _DIGITS else None
     else:
-        below = _below_myriad(rest) if rest else 0
+        below = _below_myriad(rest[1:] if rest[0] == "ling" else rest) if rest else 0
     return None if not myriads or below is None else myriads * 10_000 + below
 
 
@@ -98,7 +98,7 @@ def _below_myriad(syllables: Sequence[str]) -> int | None:
         if syllable == "ling" and index and digit is None:
             after_zero = True
         elif (unit := _UNITS.get(syllable)) is not None:
-            if unit >= last_unit or (digit is None and (unit != 10 or total and not after_zero)):
+            if unit >= last_unit or (digit is None and (unit != 10 or (total and not after_zero))):
                 return None
             total, digit, last_unit, after_zero = total + (1 if digit is None else digit) * unit, None, unit, False
         elif syllable in _DIGITS and digit is None:
@@ -137,11 +137,11 @@ def _weekday(words: Sequence[str], today: date) -> date | None:
         if not 0 <= day <= 6:
             continue
         monday = today - timedelta(days=today.weekday())
-        before = words[end - len(names) - 1 : end - len(names)]
-        if "shang" in words[max(0, end - len(names) - 2) : end - len(names)]:
+        before = words[max(0, end - len(names) - 2) : end - len(names)]  # 上周三, 上个星期三, 这周三
+        if "shang" in before:
             return monday + timedelta(days=day - 7)
         this = monday + timedelta(days=day)
-        return this if this <= today + timedelta(days=1) or before else this - timedelta(days=7)
+        return this if this <= today + timedelta(days=1) or "zhe" in before else this - timedelta(days=7)
     return None
 
 

@@ -43,10 +43,11 @@ class WorkerProcess:
         *,
         on_message: Callable[[Mapping[str, Any]], None],
         on_down: Callable[[], None],
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._command = (sys.executable, "-m", module, *arguments)
         self._name = module
-        self._on_message, self._on_down = on_message, on_down
+        self._on_message, self._on_down, self._on_ready = on_message, on_down, on_ready
         self._control: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
@@ -179,6 +180,7 @@ class WorkerProcess:
         if "ready" in message:
             self._proven = True
             self._ready.set()
+            self._on_ready()
         elif "failed" in message:
             self._failure = str(message["failed"])
         else:
