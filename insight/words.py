@@ -1,0 +1,113 @@
+"""How each kind of event stands in a ladder: who turns to whom, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from calls import Event
+from insight.cells import plain
+
+
+class Party(IntEnum):
+    """The lifelines of a ladder, from left to right."""
+
+    CALLER = 0
+    HOTLINE = 1
+    AGENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event told: an arrow from ``source`` to ``target``, or a note beside the lifeline where they are the same."""
+
+    source: Party
+    target: Party
+    text: str
+
+
+def tell(event: Event) -> Step:
+    """The event in a few words. A kind that is not in the table becomes a note with all its details."""
+    where, words = _WORDS.get(event.kind, (_NOTE, _plain))
+    return Step(*where, plain(words(event) or event.kind))
+
+
+def _get(event: Event, *keys: str) -> str:
+    """The values of those keys that are there, with a space between them."""
+    return " ".join(_text(event.details[key]) for key in keys if event.details.get(key) not in (None, "", [], ()))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _plain(event: Event) -> str:
+    details = " ".join(f"{key}={_text(value)}" for key, value in event.details.items() if value not in (None, ""))
+    return " ".join(filter(None, (event.kind, event.agent, details)))
+
+
+def _words(pattern: str, *keys: str) -> Callable[[Event], str]:
+    """``pattern`` followed by the values of ``keys``."""
+    return lambda event: f"{pattern} {_get(event, *keys)}".strip()
+
+
+def _agent(pattern: str, *keys: str) -> Callable[[Event], str]:
+    """``pattern``, the agent, and the values of ``keys``."""
+    return lambda event: " ".join(filter(None, (pattern, event.agent, _get(event, *keys))))
+
+
+def _prompt(event: Event) -> str:
+    text, cut_by = _get(event, "text"), _get(event, "interrupted_by")
+    return f"{text} ✂ {cut_by}" if cut_by else text
+
+
+def _heard(event: Event) -> str:
+    text, syllables = _get(event, "text"), _get(event, "syllables")
+    return f"{text} ({syllables})" if text and syllables else text or syllables or _get(event, "digits") or "…"
+
+
+_TO_CALLER, _FROM_CALLER = (Party.HOTLINE, Party.CALLER), (Party.CALLER, Party.HOTLINE)
+_TO_AGENT, _FROM_AGENT = (Party.HOTLINE, Party.AGENT), (Party.AGENT, Party.HOTLINE)
+_NOTE = (Party.HOTLINE, Party.HOTLINE)
+_JOINED = (Party.CALLER, Party.AGENT)
+
+_WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
+    "call.invited": (_FROM_CALLER, _words("INVITE", "called")),
+    "call.ringing": (_TO_CALLER, _words("180 Ringing")),
+    "call.answered": (_TO_CALLER, _words("200 OK")),
+    "caller.identified": (_NOTE, _words("caller:", "identity", "tier")),
+    "prompt.started": (_TO_CALLER, _words("▷", "text")),
+    "prompt.ended": (_TO_CALLER, _prompt),
+    "prompt.played": (_TO_CALLER, _prompt),
+    "caller.heard": (_FROM_CALLER, _heard),
+    "caller.pressed": (_FROM_CALLER, _words("key", "key")),
+    "digit.pressed": (_FROM_CALLER, _words("key", "key")),
+    "caller.silent": (_FROM_CALLER, _words("(silence)")),
+    "intent.matched": (_NOTE, _words("intent", "intent", "confidence")),
+    "intent.understood": (_NOTE, _words("intent", "intent", "confidence")),
+    "intent.unclear": (_NOTE, _words("unclear; nearest intent", "intent", "confidence")),
+    "flow.step": (_NOTE, _words("step", "step")),
+    "service.served": (_NOTE, _words("service", "service", "found")),
+    "service.answered": (_NOTE, _words("service", "service", "found")),
+    "queue.entered": (_NOTE, _words("queue", "queue")),
+    "queue.position": (_TO_CALLER, _words("position", "position")),
+    "queue.left": (_NOTE, _words("left the queue", "queue", "why")),
+    "queue.offered": (_TO_AGENT, _agent("INVITE")),
+    "agent.offered": (_TO_AGENT, _agent("INVITE")),
+    "agent.ringing": (_FROM_AGENT, _agent("180 Ringing")),
+    "queue.refused": (_FROM_AGENT, _agent("", "status", "signal")),
+    "agent.declined": (_FROM_AGENT, _agent("", "status")),
+    "queue.withdrawn": (_TO_AGENT, _agent("CANCEL")),
+    "queue.answered": (_FROM_AGENT, _agent("200 OK")),
+    "call.bridged": (_JOINED, _words("joined")),
+    "call.dialled": (_TO_AGENT, _words("INVITE", "target")),
+    "call.dialling": (_TO_AGENT, _words("INVITE", "step")),
+    "call.not_answered": (_FROM_AGENT, _words("", "status", "reason")),
+    "leg.ended": (_FROM_AGENT, _words("leg over, by", "by", "status")),
+    "call.ended": (_NOTE, _words("over, by", "by", "status", "reason")),
+    "recording.sealed": (_NOTE, _words("recording", "path")),
+}
+"""Kind of event → direction and words."""
