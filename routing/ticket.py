@@ -53,15 +53,17 @@ class Ticket:
         """Whether ``agent`` is being awaited."""
         return self._search is not None
 
-    async def moved(self) -> int:
-        """Wait until the position is another than now; return it."""
-        move = asyncio.get_running_loop().create_future()
-        self._moves.add(move)
-        try:
-            await move
-            return self._position
-        finally:
-            self._moves.discard(move)
+    async def moved(self, since: int | None = None) -> int:
+        """Wait until the position is another than ``since`` (than now, when not given); return it."""
+        since = self._position if since is None else since
+        while self._position == since:
+            move = asyncio.get_running_loop().create_future()
+            self._moves.add(move)
+            try:
+                await move
+            finally:
+                self._moves.discard(move)
+        return self._position
 
     async def agent(self) -> tuple[Phone, Assignment]:
         """Ring one agent after another until one answers; the caller keeps the place meanwhile.

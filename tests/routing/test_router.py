@@ -267,6 +267,7 @@ async def test_everybody_who_watches_hears_when_the_line_moves(hall: Hall, servi
     hall.hangs_up("a")
     await hall.passes()
     assert await moved == 2
+    assert await hall.tickets["c"].moved(since=3) == 2
 
 
 async def test_a_higher_tier_goes_first_until_the_lower_has_waited_longer(hall: Hall, service: Queue) -> None:
