@@ -26,7 +26,8 @@ class Codec(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
-    """A leg that has a bound RTP socket: announce ``port`` in SDP. RTP is on the even port, RTCP on the odd one above."""
+    """A leg that has a bound RTP socket: announce ``port`` in SDP. RTP is on this even port,
+    RTCP on the odd one above."""
 
     node: Node
     port: int
@@ -81,7 +82,16 @@ class RecorderTrouble:
     reason: str
 
 
-MediaEvent = DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTrouble
+@dataclass(frozen=True, slots=True)
+class RecorderClosed:
+    """A closed recorder's file is whole and nobody writes to it any more; ``frames`` samples a channel.
+    ``node`` is the left side."""
+
+    node: Node
+    frames: int
+
+
+MediaEvent = DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTrouble | RecorderClosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +165,7 @@ class MediaEngine(Protocol):
         """No more will be queued: ``PlayFinished`` follows when the queue has run dry."""
 
     def stop(self, player: Node) -> None:
-        """Drop what is queued, within one tick; ``PlayFinished`` tells how many samples went out."""
+        """Drop what is queued, within one tick; ``PlayFinished`` tells how many samples went out (0 when idle)."""
 
     def open_recorder(self, path: str) -> OpenRecorder:
         """Create a stereo WAV (8 kHz, 16 bit) and record from now on, sample-aligned, silence filled. What has been
@@ -165,7 +175,8 @@ class MediaEngine(Protocol):
         """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in 20 ms pieces of 320 bytes."""
 
     def close_node(self, node: Node) -> None:
-        """Close a leg, player, recorder (name either side; both go) or tap, and clear its rows and columns."""
+        """Close a leg, player, recorder (name either side; both go, and ``RecorderClosed`` follows) or tap, and clear
+        its rows and columns."""
 
     def send_digit(self, leg: Node, key: str, duration_ms: int = 160) -> None:
         """Send one RFC 4733 key press to the far end of the leg."""

@@ -1,0 +1,170 @@
+#include "desk.hpp"
+
+#include <arpa/inet.h>
+
+#include <cmath>
+#include <stdexcept>
+
+namespace media {
+
+Address parse_address(const std::string& ip, int port) {
+    in_addr parsed{};
+    if (inet_pton(AF_INET, ip.c_str(), &parsed) != 1)
+        throw std::invalid_argument("'" + ip + "' is no IPv4 address such as 192.0.2.10");
+    if (port < 0 || port > 65535) throw std::invalid_argument("port " + std::to_string(port) + " is not in 0…65535");
+    return {ntohl(parsed.s_addr), static_cast<std::uint16_t>(port)};
+}
+
+std::string ip_text(Address address) {
+    const in_addr raw{htonl(address.ip)};
+    char text[INET_ADDRSTRLEN];
+    return inet_ntop(AF_INET, &raw, text, sizeof text);
+}
+
+template <typename Action>
+void Desk::post(Action action) {
+    struct Task final : Command {
+        explicit Task(Action does_) : does(std::move(does_)) {}
+        void run(Switch& to) override { does(to); }
+        Action does;
+    };
+    submit(std::make_unique<Task>(std::move(action)));
+}
+
+Node& Desk::node(int id) const {
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end()) throw NoSuchNode(id);
+    return *found->second;
+}
+
+Leg& Desk::leg(int id) const {
+    Node& found = node(id);
+    if (found.kind != Kind::leg) throw NoSuchNode(id);
+    return static_cast<Leg&>(found);
+}
+
+Player& Desk::player(int id) const {
+    Node& found = node(id);
+    if (found.kind != Kind::player) throw NoSuchNode(id);
+    return static_cast<Player&>(found);
+}
+
+Leg& Desk::add_leg(Beginning with, int rtp_socket, int rtcp_socket) {
+    Leg* leg = new Leg(++last_id_, with, rtp_socket, rtcp_socket);
+    nodes_[leg->id] = leg;
+    post([leg](Switch& to) { to.open(*leg); });
+    return *leg;
+}
+
+int Desk::open_player() {
+    Player* player = new Player(++last_id_);
+    nodes_[player->id] = player;
+    return player->id;
+}
+
+Recorder& Desk::add_recorder(int file) {
+    const int left = ++last_id_, right = ++last_id_;
+    Recorder* recorder = new Recorder(left, right, file);
+    nodes_[left] = &recorder->left;
+    nodes_[right] = &recorder->right;
+    post([recorder](Switch& to) { to.open(*recorder); });
+    return *recorder;
+}
+
+int Desk::add_tap(int socket) {
+    Tap* tap = new Tap(++last_id_, socket);
+    nodes_[tap->id] = tap;
+    return tap->id;
+}
+
+void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type) {
+    Leg& found = leg(id);
+    if (codec != 0 && codec != 8) throw std::invalid_argument("codec must be PCMU (0) or PCMA (8)");
+    if (payload_type < 0 || payload_type > 127 || digit_payload_type > 127)
+        throw std::invalid_argument("an RTP payload type is 0…127");
+    if (payload_type == digit_payload_type)
+        throw std::invalid_argument("audio and telephone-event need different payload types");
+    found.control_digits = digit_payload_type >= 0;
+    const Format format{static_cast<Codec>(codec), static_cast<std::uint8_t>(payload_type), digit_payload_type};
+    post([&found, format](Switch& to) { to.set_format(found, format); });
+}
+
+void Desk::set_remote(int id, const std::string& ip, int port) {
+    Leg& found = leg(id);
+    const Address address = parse_address(ip, port);
+    post([&found, address](Switch& to) { to.set_remote(found, address); });
+}
+
+void Desk::set_gain(int listener, int source, double gain) {
+    Node &hears = node(listener), &sounds = node(source);
+    if (!hears.hears()) throw std::invalid_argument("node " + std::to_string(listener) + " cannot hear: it is a player");
+    if (!sounds.sounds()) throw std::invalid_argument("node " + std::to_string(source) + " makes no sound");
+    if (!(gain >= 0 && gain <= 16)) throw std::invalid_argument("a gain is 0…16");
+    Cell* cell = new Cell(hears, sounds, static_cast<Gain>(std::lround(gain * unity)));
+    post([cell](Switch& to) { to.set_gain(*cell); });
+}
+
+void Desk::play(int id, std::vector<Sample> samples, bool loop) {
+    Player& found = player(id);
+    const bool endless = loop && !samples.empty();
+    Sound* sound = new Sound(std::move(samples), endless);
+    post([&found, sound](Switch& to) { to.play(found, *sound); });
+}
+
+void Desk::finish(int id) {
+    Player& found = player(id);
+    post([&found](Switch& to) { to.finish(found); });
+}
+
+void Desk::stop(int id) {
+    Player& found = player(id);
+    post([&found](Switch& to) { to.stop(found); });
+}
+
+void Desk::send_digit(int id, const std::string& key, int duration_ms) {
+    Leg& found = leg(id);
+    const auto code = key.size() == 1 ? keys.find(key[0]) : std::string_view::npos;
+    if (code == std::string_view::npos) throw std::invalid_argument("'" + key + "' is no key; keys are 0-9 * # A-D");
+    if (duration_ms < 40 || duration_ms > 8000) throw std::invalid_argument("a key is pressed for 40…8000 ms");
+    if (!found.control_digits)
+        throw std::invalid_argument("the far end did not agree to telephone-event: give set_codec a digit_payload_type");
+    post([&found, code, duration_ms](Switch& to) {
+        to.send_digit(found, static_cast<std::uint8_t>(code), duration_ms * 8);
+    });
+}
+
+void Desk::close_node(int id) { close(node(id)); }
+
+void Desk::close(Node& closing) {
+    if (closing.kind == Kind::side) {
+        Recorder& recorder = static_cast<Side&>(closing).recorder;
+        nodes_.erase(recorder.left.id);
+        nodes_.erase(recorder.right.id);
+        return post([&recorder](Switch& to) { to.close(recorder); });
+    }
+    nodes_.erase(closing.id);
+    if (closing.kind == Kind::leg) return post([&closing](Switch& to) { to.close(static_cast<Leg&>(closing)); });
+    if (closing.kind == Kind::tap) return post([&closing](Switch& to) { to.close(static_cast<Tap&>(closing)); });
+    post([&closing](Switch& to) { to.close(static_cast<Player&>(closing)); });
+}
+
+void Desk::close_all() {
+    while (!nodes_.empty()) close(*nodes_.begin()->second);
+}
+
+LegReport Desk::stats(int id) const {
+    const Leg& found = leg(id);
+    const LegCounters& counters = found.counters;
+    const Nanos last = counters.last_packet.get();
+    const double age = counters.packets_in.get() == 0 ? -1 : static_cast<double>(now() - last) / 1e6;
+    return {counters.packets_in.get(), counters.packets_out.get(), counters.strangers.get(), counters.malformed.get(),
+            found.in.lost.get(),       static_cast<double>(found.in.jitter.get()) / 16 / 8, age};
+}
+
+std::int64_t Desk::tap_drops(int id) const {
+    Node& found = node(id);
+    if (found.kind != Kind::tap) throw NoSuchNode(id);
+    return static_cast<Tap&>(found).dropped.get();
+}
+
+}  // namespace media

@@ -1,0 +1,68 @@
+// The control side: names nodes by number, checks what is asked, and turns it into commands for a switch.
+#pragma once
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "switch.hpp"
+
+namespace media {
+
+struct Command : Parcel {
+    virtual void run(Switch& to) = 0;
+};
+
+// A node that is not open, or not of the kind that was needed.
+struct NoSuchNode : std::exception {
+    explicit NoSuchNode(int node_) : node(node_) {}
+    const int node;
+};
+
+struct LegReport {
+    std::int64_t packets_in, packets_out, strangers, malformed, lost;
+    double jitter_ms, age_ms;
+};
+
+Address parse_address(const std::string& ip, int port);
+std::string ip_text(Address address);
+
+class Desk {
+  public:
+    virtual ~Desk() = default;
+
+    Leg& add_leg(Beginning with, int rtp_socket = -1, int rtcp_socket = -1);
+    int open_player();
+    Recorder& add_recorder(int file = -1);
+    int add_tap(int socket = -1);
+
+    void set_codec(int leg, int codec, int payload_type, int digit_payload_type);
+    void set_remote(int leg, const std::string& ip, int port);
+    void set_gain(int listener, int source, double gain);
+    void play(int player, std::vector<Sample> samples, bool loop);
+    void finish(int player);
+    void stop(int player);
+    void send_digit(int leg, const std::string& key, int duration_ms);
+    void close_node(int node);
+    LegReport stats(int leg) const;
+    std::int64_t tap_drops(int tap) const;
+    int open_nodes() const { return static_cast<int>(nodes_.size()); }
+
+  protected:
+    virtual void submit(std::unique_ptr<Command> command) = 0;
+    virtual Nanos now() const = 0;
+    void close_all();
+    Leg& leg(int id) const;
+
+  private:
+    template <typename Action>
+    void post(Action action);
+    Node& node(int id) const;
+    Player& player(int id) const;
+    void close(Node& closing);
+
+    std::unordered_map<int, Node*> nodes_;
+    int last_id_ = 0;
+};
+
+}  // namespace media

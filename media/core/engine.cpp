@@ -1,0 +1,244 @@
+#include "engine.hpp"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bit>
+#include <random>
+#include <stdexcept>
+
+namespace media {
+
+namespace {
+
+constexpr int fifo_priority = 20;
+constexpr int batch = 8;
+
+Nanos monotonic() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return Nanos{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void watch(int epoll, int descriptor, void* tag) {
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.ptr = tag;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &interest);
+}
+
+}  // namespace
+
+void Latency::add(Nanos took) {
+    const auto bucket = std::bit_width(static_cast<std::uint64_t>(took / 1000));
+    counts[static_cast<std::size_t>(std::min<int>(static_cast<int>(bucket), buckets - 1))].add(1);
+    if (took > max_ns.get()) max_ns.set(took);
+}
+
+Engine::Engine(EngineConfig config)
+    : config_(config), switch_(*this, static_cast<Nanos>(config.silence_after * 1e9)), events_waiting_(open_eventfd()),
+      wake_(open_eventfd()), timer_(open_timer()), epoll_(open_epoll()),
+      writer_(
+          [this](const Event& told) {
+              Event* place = writer_events_.back();
+              if (place == nullptr) return events_lost_.add(1);
+              *place = told;
+              writer_events_.push();
+              signal(events_waiting_.get());
+          },
+          garbage_) {
+    watch(epoll_.get(), wake_.get(), &wake_);
+    watch(epoll_.get(), timer_.get(), &timer_);
+    switch_.advance(monotonic());
+}
+
+// ---- the control side
+
+Nanos Engine::now() const { return monotonic(); }
+
+void Engine::start() {
+    if (closed_) throw std::logic_error("the media engine has been closed");
+    if (thread_.joinable()) throw std::logic_error("the media engine runs already");
+    writer_.start();
+    thread_ = std::thread(&Engine::run, this);
+    running_.wait(false);
+}
+
+void Engine::close() {
+    if (std::exchange(closed_, true)) return;
+    stopping_.store(true);
+    signal(wake_.get());
+    if (thread_.joinable()) thread_.join();
+    close_all();  // this thread is the media thread from here on
+    run_commands();
+    writer_.stop();
+    garbage_.discard_all();
+    for (Descriptor* mine : {&epoll_, &timer_, &wake_, &events_waiting_}) *mine = Descriptor();
+}
+
+void Engine::submit(std::unique_ptr<Command> command) {
+    if (commands_.post(command.release())) signal(wake_.get());
+    garbage_.discard_all();
+}
+
+std::pair<int, int> Engine::open_leg(const std::string& ip) {
+    if (closed_) throw std::logic_error("the media engine has been closed");
+    PortPair ports = open_ports(parse_address(ip, 0), config_.port_low, config_.port_high);
+    std::random_device random;
+    const Beginning with{random(), static_cast<std::uint16_t>(random()), random()};
+    Leg& leg = add_leg(with, ports.rtp.release(), ports.rtcp.release());
+    watch(epoll_.get(), leg.rtp_socket, &leg);
+    return {leg.id, ports.port};
+}
+
+std::pair<int, int> Engine::open_recorder(const std::string& path) {
+    if (closed_) throw std::logic_error("the media engine has been closed");
+    Recorder& recorder = add_recorder(create_file(path.c_str()).release());
+    writer_.add(recorder);
+    return {recorder.left.id, recorder.right.id};
+}
+
+int Engine::open_tap(int socket) {
+    if (closed_) throw std::logic_error("the media engine has been closed");
+    return add_tap(duplicate_datagram_socket(socket).release());
+}
+
+std::vector<Event> Engine::drain() {
+    if (!closed_) clear(events_waiting_.get());
+    garbage_.discard_all();
+    std::vector<Event> taken;
+    for (Events* ring : {&media_events_, &writer_events_})
+        for (; const Event* waiting = ring->front(); ring->pop()) taken.push_back(*waiting);
+    return taken;
+}
+
+// ---- the media thread
+
+const char* Engine::ask_for_scheduling() {
+    if (!config_.realtime) return "normal";
+    sched_param wanted{};
+    wanted.sched_priority = fifo_priority;
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted) == 0) return "fifo";
+    const auto self = static_cast<id_t>(syscall(SYS_gettid));
+    return setpriority(PRIO_PROCESS, self, -15) == 0 ? "nice" : "normal";
+}
+
+void Engine::run() {
+    pthread_setname_np(pthread_self(), "media");
+    scheduling_.store(ask_for_scheduling());
+    running_.store(true);
+    running_.notify_all();
+    std::array<epoll_event, 256> ready;
+    while (!stopping_.load(std::memory_order_relaxed)) {
+        const int count = epoll_wait(epoll_.get(), ready.data(), ready.size(), -1);
+        woke_ = monotonic();
+        for (int i = 0; i < count; ++i) {
+            void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
+            if (tag == &wake_) clear(wake_.get());
+            else if (tag != &timer_) receive(*static_cast<Leg*>(tag));
+        }
+        switch_.advance(monotonic());
+        run_commands();
+        arm_timer();
+        if (std::exchange(event_posted_, false)) signal(events_waiting_.get());
+    }
+}
+
+void Engine::receive(Leg& leg) {
+    static thread_local std::array<std::array<std::uint8_t, 1500>, batch> buffers;
+    std::array<sockaddr_in, batch> from;
+    std::array<iovec, batch> vectors;
+    std::array<mmsghdr, batch> messages{};
+    for (std::size_t i = 0; i < batch; ++i) {
+        vectors[i] = {buffers[i].data(), buffers[i].size()};
+        messages[i].msg_hdr.msg_name = &from[i];
+        messages[i].msg_hdr.msg_namelen = sizeof from[i];
+        messages[i].msg_hdr.msg_iov = &vectors[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    const int count = recvmmsg(leg.rtp_socket, messages.data(), batch, MSG_DONTWAIT, nullptr);
+    receiving_ = true;
+    for (std::size_t i = 0; count > 0 && i < static_cast<std::size_t>(count); ++i)
+        switch_.packet(leg, {buffers[i].data(), messages[i].msg_len},
+                       {ntohl(from[i].sin_addr.s_addr), ntohs(from[i].sin_port)}, woke_);
+    receiving_ = false;
+}
+
+void Engine::run_commands() {
+    for (Parcel* parcel = commands_.take_all(); parcel != nullptr;) {
+        Parcel* next = parcel->next_parcel;
+        static_cast<Command*>(parcel)->run(switch_);
+        garbage_.post(parcel);
+        parcel = next;
+    }
+}
+
+void Engine::arm_timer() {
+    const Nanos deadline = switch_.deadline().value_or(0);
+    if (deadline == armed_) return;
+    armed_ = deadline;
+    itimerspec at{};
+    at.it_value = {deadline / 1'000'000'000, deadline % 1'000'000'000};
+    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+void Engine::send(Leg& leg, rtp::Bytes packet) {
+    const Address remote = leg.origin.remote();
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(remote.ip);
+    to.sin_port = htons(remote.port);
+    sendto(leg.rtp_socket, packet.data(), packet.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    if (receiving_) latency_.add(monotonic() - woke_);
+}
+
+void Engine::tap(Tap& tap, const Frame& frame) {
+    if (::send(tap.socket, frame.data(), sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
+}
+
+void Engine::recorded(Recorder& recorder, const Block& block) {
+    Block* place = recorder.blocks.back();
+    if (place == nullptr) {
+        recorder.blocks_dropped.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
+    *place = block;
+    recorder.blocks.push();
+}
+
+void Engine::recorded_all(Recorder& recorder) {
+    recorder.finished.store(true, std::memory_order_release);
+    writer_.hurry();
+}
+
+void Engine::event(const Event& event) {
+    Event* place = media_events_.back();
+    if (place == nullptr) return events_lost_.add(1);
+    *place = event;
+    media_events_.push();
+    event_posted_ = true;
+}
+
+// Closing here, and not when the control side gets round to it, frees the ports at once. The epoll entry is removed by
+// hand: it would outlive the descriptor while a child process between fork and exec still holds a copy.
+void Engine::closed_leg(Leg& leg) {
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, leg.rtp_socket, nullptr);
+    ::close(leg.rtp_socket);
+    ::close(leg.rtcp_socket);
+    garbage_.post(&leg);
+}
+
+void Engine::closed_tap(Tap& tap) {
+    ::close(tap.socket);
+    garbage_.post(&tap);
+}
+
+}  // namespace media

@@ -1,0 +1,122 @@
+// A leg: one far end, its RTP in and out. It hears and it sounds.
+#pragma once
+#include <optional>
+
+#include "digits.hpp"
+#include "g711.hpp"
+#include "incoming.hpp"
+#include "jitter.hpp"
+#include "node.hpp"
+#include "outgoing.hpp"
+
+namespace media {
+
+struct Address {
+    std::uint32_t ip = 0;  // host byte order
+    std::uint16_t port = 0;
+    bool operator==(const Address&) const = default;
+};
+
+// What the two sides agreed on in SDP.
+struct Format {
+    Codec codec = Codec::pcma;
+    std::uint8_t payload_type = 8;
+    int digit_payload_type = -1;  // -1: no telephone-events
+};
+
+enum class Content { audio, event, comfort_noise };
+
+// The payload of one accepted packet.
+struct Heard {
+    Content content;
+    Codec codec;
+};
+
+// Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
+// followed there (NAT); afterwards nothing changes until the far side is signalled anew.
+class Origin {
+  public:
+    void signal(Address address, Nanos now) {
+        if (address == signalled_) return;
+        signalled_ = remote_ = address;
+        since_ = now;
+        locked_ = learned_ = false;
+    }
+
+    bool known() const { return remote_.port != 0; }
+    Address remote() const { return remote_; }
+    Nanos since() const { return since_; }
+
+    bool admit(Address from, Nanos now) {
+        if (!known()) return false;
+        if (from == remote_) {
+            if (from == signalled_) locked_ = true;
+            return true;
+        }
+        if (locked_ || now - since_ > window) return false;
+        if (from != signalled_ && learned_) return false;
+        remote_ = from;
+        locked_ = from == signalled_;
+        learned_ = true;
+        return true;
+    }
+
+  private:
+    static constexpr Nanos window = 2'000 * millisecond;
+
+    Address signalled_, remote_;
+    Nanos since_ = 0;
+    bool locked_ = false, learned_ = false;
+};
+
+struct LegCounters {
+    Counter packets_in, packets_out, strangers, malformed, last_packet;  // last_packet: nanoseconds, 0 before the first
+};
+
+// What a leg's stream begins with; random in production, chosen in tests.
+struct Beginning {
+    std::uint32_t ssrc;
+    std::uint16_t sequence;
+    std::uint32_t timestamp;
+};
+
+struct Leg : Node {
+    Leg(int id_, Beginning with, int rtp_socket_ = -1, int rtcp_socket_ = -1)
+        : Node(id_, Kind::leg), out(with.ssrc, with.sequence, with.timestamp), rtp_socket(rtp_socket_),
+          rtcp_socket(rtcp_socket_) {}
+
+    // What a packet carries, or nothing when this leg has no use for it.
+    std::optional<Heard> understand(const rtp::Packet& packet) const {
+        const int type = packet.payload_type;
+        if (type == format.digit_payload_type) {
+            if (packet.payload.size() < event_size || packet.payload.size() % event_size != 0) return std::nullopt;
+            return Heard{Content::event, format.codec};
+        }
+        if (packet.payload.empty() || packet.payload.size() > rtp::max_payload) return std::nullopt;
+        if (type == format.payload_type) return Heard{Content::audio, format.codec};
+        // The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
+        if (type == 0 || type == 8) return Heard{Content::audio, static_cast<Codec>(type)};
+        if (type == 13) return Heard{Content::comfort_noise, format.codec};  // RFC 3389
+        return std::nullopt;
+    }
+
+    Format format;
+    Origin origin;
+    Incoming in;
+    Outgoing out;
+    DigitReceiver digits_in;
+    DigitSender digits_out;
+    Placement timeline{2400 - 160, 800};  // for recordings: what comes 280 ms late still finds its place
+    JitterBuffer jitter;
+    bool feeding = false;  // some listener mixes me, so the jitter buffer is in use
+    bool silence_said = false;
+    LegCounters counters;
+
+    const int rtp_socket, rtcp_socket;  // the engine's; closed by it
+    bool control_digits = false;        // the control side's own: telephone-events were agreed on
+
+    Leg* next_leg = nullptr;
+    Leg* previous_leg = nullptr;
+};
+
+}  // namespace media

@@ -1,0 +1,196 @@
+// The Python module media._core: the engine, and the bare switch for tests that bring their own time.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <system_error>
+
+#include "engine.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace media {
+namespace {
+
+std::vector<Sample> samples_of(const nb::bytes& pcm) {
+    if (pcm.size() % sizeof(Sample) != 0)
+        throw std::invalid_argument("16-bit PCM needs an even number of bytes, not " + std::to_string(pcm.size()));
+    std::vector<Sample> samples(pcm.size() / sizeof(Sample));
+    std::memcpy(samples.data(), pcm.c_str(), pcm.size());
+    return samples;
+}
+
+template <typename Range>
+nb::bytes bytes_of(const Range& range, std::size_t count) {
+    return nb::bytes(reinterpret_cast<const char*>(range.data()), count * sizeof(range[0]));
+}
+
+// Events as plain tuples, named as the dataclasses of media/engine.py that Python makes of them.
+nb::tuple event_tuple(const Event& event) {
+    switch (event.type) {
+        case Event::Type::digit:
+            return nb::make_tuple("DigitPressed", event.node, std::string(1, static_cast<char>(event.value)));
+        case Event::Type::play_finished:
+            return nb::make_tuple("PlayFinished", event.node, event.value);
+        case Event::Type::first_packet:
+            return nb::make_tuple("FirstPacket", event.node, ip_text(event.address), event.address.port);
+        case Event::Type::silence:
+            return nb::make_tuple("RtpSilence", event.node, static_cast<double>(event.value) / 1000);
+        case Event::Type::trouble:
+            return nb::make_tuple("RecorderTrouble", event.node,
+                                  event.value == 0 ? std::string("the disk is too slow; parts are left silent")
+                                                   : std::string(std::strerror(static_cast<int>(event.value))));
+        case Event::Type::recorder_closed:
+            break;
+    }
+    return nb::make_tuple("RecorderClosed", event.node, event.value);
+}
+
+nb::list event_list(const std::vector<Event>& events) {
+    nb::list list;
+    for (const Event& event : events) list.append(event_tuple(event));
+    return list;
+}
+
+// A switch without sockets, threads or a clock: what it puts out is kept until it is taken.
+class BareSwitch final : public Desk, private Output {
+  public:
+    explicit BareSwitch(double silence_after) : switch_(*this, static_cast<Nanos>(silence_after * 1e9)) {}
+    ~BareSwitch() { close_all(); }
+
+    int open_leg(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp) {
+        return add_leg({ssrc, sequence, timestamp}).id;
+    }
+    std::pair<int, int> open_recorder() {
+        const Recorder& recorder = add_recorder();
+        return {recorder.left.id, recorder.right.id};
+    }
+    int open_tap() { return add_tap(); }
+
+    void advance(Nanos now) {
+        now_ = now;
+        switch_.advance(now);
+    }
+    std::optional<Nanos> deadline() const { return switch_.deadline(); }
+    void packet(int leg, const nb::bytes& data, const std::string& ip, int port, Nanos now) {
+        now_ = now;
+        switch_.packet(this->leg(leg), {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
+                       parse_address(ip, port), now);
+    }
+
+    nb::list take_sent() { return std::exchange(sent_, nb::list()); }
+    nb::list take_tapped() { return std::exchange(tapped_, nb::list()); }
+    nb::list take_recorded() { return std::exchange(recorded_, nb::list()); }
+    nb::list take_events() { return event_list(std::exchange(events_, {})); }
+
+  private:
+    void submit(std::unique_ptr<Command> command) override { command->run(switch_); }
+    Nanos now() const override { return now_; }
+
+    void send(Leg& leg, rtp::Bytes packet) override {
+        const Address to = leg.origin.remote();
+        sent_.append(nb::make_tuple(leg.id, bytes_of(packet, packet.size()), ip_text(to), to.port));
+    }
+    void tap(Tap& tap, const Frame& frame) override {
+        tapped_.append(nb::make_tuple(tap.id, bytes_of(frame, frame.size())));
+    }
+    void recorded(Recorder& recorder, const Block& block) override {
+        recorded_.append(nb::make_tuple(recorder.left.id, block.start,
+                                        bytes_of(block.samples, 2 * static_cast<std::size_t>(block.frames))));
+    }
+    void recorded_all(Recorder& recorder) override { delete &recorder; }
+    void event(const Event& event) override { events_.push_back(event); }
+    void closed_leg(Leg& leg) override { delete &leg; }
+    void closed_tap(Tap& tap) override { delete &tap; }
+    void closed(Parcel& parcel) override { delete &parcel; }
+
+    Switch switch_;
+    Nanos now_ = 0;
+    nb::list sent_, tapped_, recorded_;
+    std::vector<Event> events_;
+};
+
+nb::tuple stats_tuple(const Desk& desk, int leg) {
+    const LegReport report = desk.stats(leg);
+    return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
+                          report.jitter_ms, report.age_ms);
+}
+
+nb::dict latency_dict(const Engine& engine) {
+    const Latency& latency = engine.relay_latency();
+    nb::list counts;
+    for (const Counter& count : latency.counts) counts.append(count.get());
+    nb::dict report;
+    report["max_us"] = static_cast<double>(latency.max_ns.get()) / 1000;
+    report["counts"] = counts;
+    return report;
+}
+
+void translate(const std::exception_ptr& thrown, void*) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const NoSuchNode& error) {
+        PyErr_Format(PyExc_KeyError, "no such open node: %d", error.node);
+    } catch (const std::system_error& error) {
+        const std::string text = error.code().message() + " (" + error.what() + ")";
+        const nb::object made = nb::handle(PyExc_OSError)(error.code().value(), text);
+        PyErr_SetObject(PyExc_OSError, made.ptr());
+    }
+}
+
+}  // namespace
+}  // namespace media
+
+NB_MODULE(_core, module) {
+    using namespace media;
+    nb::register_exception_translator(translate);
+
+    nb::class_<Desk>(module, "Desk")
+        .def("open_player", &Desk::open_player)
+        .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a)
+        .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a)
+        .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
+        .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {
+            desk.play(player, samples_of(pcm), loop);
+        }, "player"_a, "pcm"_a, "loop"_a)
+        .def("finish", &Desk::finish, "player"_a)
+        .def("stop", &Desk::stop, "player"_a)
+        .def("send_digit", &Desk::send_digit, "leg"_a, "key"_a, "duration_ms"_a)
+        .def("close_node", &Desk::close_node, "node"_a)
+        .def("stats", &stats_tuple, "leg"_a)
+        .def("tap_drops", &Desk::tap_drops, "tap"_a)
+        .def("open_nodes", &Desk::open_nodes);
+
+    nb::class_<Engine, Desk>(module, "Engine")
+        .def("__init__", [](Engine* self, int port_low, int port_high, bool realtime, double silence_after) {
+            new (self) Engine({port_low, port_high, realtime, silence_after});
+        }, "port_low"_a, "port_high"_a, "realtime"_a, "silence_after"_a)
+        .def("start", &Engine::start, nb::call_guard<nb::gil_scoped_release>())
+        .def("close", &Engine::close, nb::call_guard<nb::gil_scoped_release>())
+        .def("scheduling", &Engine::scheduling)
+        .def("fileno", &Engine::fileno)
+        .def("open_leg", &Engine::open_leg, "address"_a)
+        .def("open_recorder", &Engine::open_recorder, "path"_a)
+        .def("open_tap", &Engine::open_tap, "fd"_a)
+        .def("drain", [](Engine& engine) { return event_list(engine.drain()); })
+        .def("events_lost", &Engine::events_lost)
+        .def("relay_latency", &latency_dict);
+
+    nb::class_<BareSwitch, Desk>(module, "Switch")
+        .def(nb::init<double>(), "silence_after"_a = 10.0)
+        .def("open_leg", &BareSwitch::open_leg, "ssrc"_a, "sequence"_a, "timestamp"_a)
+        .def("open_recorder", &BareSwitch::open_recorder)
+        .def("open_tap", &BareSwitch::open_tap)
+        .def("advance", &BareSwitch::advance, "now_ns"_a)
+        .def("deadline", &BareSwitch::deadline)
+        .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
+        .def("take_sent", &BareSwitch::take_sent)
+        .def("take_tapped", &BareSwitch::take_tapped)
+        .def("take_recorded", &BareSwitch::take_recorded)
+        .def("take_events", &BareSwitch::take_events);
+}

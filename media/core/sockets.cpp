@@ -1,0 +1,97 @@
+#include "sockets.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <random>
+#include <stdexcept>
+#include <system_error>
+
+namespace media {
+
+namespace {
+
+Descriptor checked(int number, const char* what) {
+    if (number < 0) throw std::system_error(errno, std::system_category(), what);
+    return Descriptor(number);
+}
+
+// Nothing when the port is taken.
+Descriptor bind_udp(Address local, int port) {
+    Descriptor made = checked(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "UDP socket");
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(local.ip);
+    name.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (bind(made.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) return made;
+    if (errno == EADDRINUSE || errno == EACCES) return {};
+    throw std::system_error(errno, std::system_category(), "RTP port");
+}
+
+}  // namespace
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+}
+
+Descriptor::~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+}
+
+PortPair open_ports(Address local, int low, int high) {
+    const int first = low + low % 2, pairs = (high - first + 1) / 2;
+    static thread_local std::minstd_rand random{std::random_device{}()};
+    const int start = pairs > 0 ? static_cast<int>(random() % static_cast<unsigned>(pairs)) : 0;
+    for (int i = 0; i < pairs; ++i) {
+        const int port = first + 2 * ((start + i) % pairs);
+        Descriptor rtp = bind_udp(local, port);
+        if (rtp.get() < 0) continue;
+        Descriptor rtcp = bind_udp(local, port + 1);
+        if (rtcp.get() < 0) continue;
+        const int voice = IPTOS_DSCP_EF, small = 0;  // RFC 4594 section 4.1; reports are not read, so keep few of them
+        setsockopt(rtp.get(), IPPROTO_IP, IP_TOS, &voice, sizeof voice);
+        setsockopt(rtcp.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        return {std::move(rtp), std::move(rtcp), port};
+    }
+    throw std::system_error(EADDRINUSE, std::system_category(), "RTP port range used up");
+}
+
+Descriptor open_eventfd() { return checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"); }
+
+Descriptor open_timer() { return checked(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "timerfd"); }
+
+Descriptor open_epoll() { return checked(epoll_create1(EPOLL_CLOEXEC), "epoll"); }
+
+Descriptor create_file(const char* path) {
+    return checked(open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0640), path);
+}
+
+Descriptor duplicate_datagram_socket(int socket) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+        throw std::system_error(errno, std::system_category(), "tap");
+    if (type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+        throw std::invalid_argument("a tap needs a datagram socket (SOCK_DGRAM or SOCK_SEQPACKET), connected");
+    return checked(fcntl(socket, F_DUPFD_CLOEXEC, 0), "tap");
+}
+
+void signal(int eventfd) {
+    const std::uint64_t one = 1;
+    // Only a full counter (2^64 - 2 signals) could refuse this, and then the reader is awake anyway.
+    if (write(eventfd, &one, sizeof one) < 0) return;
+}
+
+void clear(int eventfd) {
+    std::uint64_t count;
+    if (read(eventfd, &count, sizeof count) < 0) return;  // nothing was waiting
+}
+
+}  // namespace media

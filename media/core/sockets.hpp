@@ -1,0 +1,43 @@
+// The few system calls that open descriptors for the media engine.
+#pragma once
+#include <utility>
+
+#include "leg.hpp"
+
+namespace media {
+
+// Owns one descriptor.
+class Descriptor {
+  public:
+    Descriptor() = default;
+    explicit Descriptor(int number) : number_(number) {}
+    Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+    Descriptor& operator=(Descriptor&& other) noexcept;
+    ~Descriptor();
+
+    int get() const { return number_; }
+    int release() { return std::exchange(number_, -1); }
+
+  private:
+    int number_ = -1;
+};
+
+struct PortPair {
+    Descriptor rtp, rtcp;
+    int port;
+};
+
+// Bind an even RTP port and the odd RTCP port above it, at random within the range (RFC 3550 section 11).
+// Throws std::system_error when no pair is free or the address is not ours.
+PortPair open_ports(Address local, int low, int high);
+
+Descriptor open_eventfd();
+Descriptor open_timer();
+Descriptor open_epoll();
+Descriptor create_file(const char* path);
+Descriptor duplicate_datagram_socket(int socket);  // non-blocking sends are asked for at each send
+
+void signal(int eventfd);
+void clear(int eventfd);
+
+}  // namespace media

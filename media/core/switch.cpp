@@ -1,0 +1,373 @@
+#include "switch.hpp"
+
+namespace media {
+
+namespace {
+
+Leg& as_leg(Node& node) { return static_cast<Leg&>(node); }
+
+}  // namespace
+
+// ---- time
+
+void Switch::advance(Nanos now) {
+    const std::int64_t due = now / millisecond;
+    slot_ = std::max(slot_, due - 200);  // after a long halt the past is not played back
+    while (slot_ < due) {
+        ++slot_;
+        now_ = std::max(now_, slot_ * millisecond);
+        tick(static_cast<int>(slot_ % groups), slot_ * millisecond);
+        if (slot_ % 500 == 0) check_silence();
+    }
+    now_ = std::max(now_, now);
+}
+
+std::optional<Nanos> Switch::deadline() const {
+    std::int64_t slot = legs_ != nullptr ? slot_ + 500 - slot_ % 500 : INT64_MAX;
+    for (std::int64_t ahead = groups; ahead > 0; --ahead)
+        if (ticking_[static_cast<std::size_t>((slot_ + ahead) % groups)] != nullptr) slot = std::min(slot, slot_ + ahead);
+    if (slot == INT64_MAX) return std::nullopt;
+    return slot * millisecond;
+}
+
+void Switch::check_silence() {
+    for (Leg* leg = legs_; leg != nullptr; leg = leg->next_leg) {
+        if (leg->silence_said || !leg->origin.known()) continue;
+        const Nanos last = leg->counters.last_packet.get();
+        const Nanos silent = now_ - std::max(last, leg->origin.since());
+        if (silent < silence_after_) continue;
+        leg->silence_said = true;
+        output_.event({Event::Type::silence, leg->id, silent / millisecond});
+    }
+}
+
+// ---- packets
+
+void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
+    now_ = std::max(now_, now);
+    const auto packet = rtp::parse(bytes);
+    const auto heard = packet ? leg.understand(*packet) : std::nullopt;
+    if (!heard) return leg.counters.malformed.add(1);
+    if (!leg.origin.admit(from, now)) return leg.counters.strangers.add(1);
+    const std::uint32_t epoch = leg.in.epoch;
+    const Order order = leg.in.receive(*packet);
+    if (order == Order::refused) return;
+    if (epoch != leg.in.epoch) {
+        leg.timeline.forget();
+        leg.jitter.forget_timing();
+    }
+    const bool first = leg.counters.packets_in.get() == 0;
+    leg.counters.packets_in.add(1);
+    leg.counters.last_packet.set(now);
+    leg.silence_said = false;
+    relay(leg, *packet, *heard);  // before anything else: nobody waits for our bookkeeping
+    if (first) output_.event({Event::Type::first_packet, leg.id, 0, from});
+    if (heard->content == Content::event) return digit(leg, *packet);
+    if (heard->content == Content::audio) distribute(leg, *packet, heard->codec, order);
+}
+
+void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column)
+        if (cell->listener.kind == Kind::leg && gains::feed(cell->listener).direct == &leg)
+            relay_to(as_leg(cell->listener), leg, packet, heard);
+}
+
+void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard) {
+    if (!listener.origin.known()) return;
+    const Outgoing::Feed feed{source.id, source.in.epoch};
+    const bool event = heard.content == Content::event;
+    if (heard.content == Content::comfort_noise || (event && listener.format.digit_payload_type < 0))
+        return listener.out.skip(feed, packet);
+    const std::uint32_t played = event ? read_event(packet.payload).duration : 0;
+    const auto length = static_cast<std::uint32_t>(event ? 0 : packet.payload.size());
+    auto header = listener.out.relay(feed, packet, played, length, now_);
+    if (!header) return;
+    header->payload_type =
+        static_cast<std::uint8_t>(event ? listener.format.digit_payload_type : listener.format.payload_type);
+    std::uint8_t* payload = &packet_[rtp::header_size];
+    if (event || heard.codec == listener.format.codec) {
+        std::copy(packet.payload.begin(), packet.payload.end(), payload);
+    } else {
+        const auto& table = heard.codec == Codec::pcma ? g711::alaw_to_ulaw : g711::ulaw_to_alaw;
+        for (const std::uint8_t code : packet.payload) *payload++ = table[code];
+    }
+    send(listener, *header, packet.payload.size());
+}
+
+void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
+    rtp::write_header(packet_.data(), header);
+    leg.counters.packets_out.add(1);
+    output_.send(leg, {packet_.data(), rtp::header_size + payload_size});
+}
+
+void Switch::digit(Leg& leg, const rtp::Packet& packet) {
+    const auto key = leg.digits_in.receive(packet.ssrc, packet.timestamp, read_event(packet.payload));
+    if (!key) return;
+    output_.event({Event::Type::digit, leg.id, *key});
+    // A relay has passed the packets on already; a mix carries no events, so its listeners get a press of their own.
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::leg || !gains::mixes(cell->listener)) continue;
+        Leg& listener = as_leg(cell->listener);
+        if (listener.format.digit_payload_type >= 0)
+            send_digit(listener, static_cast<std::uint8_t>(keys.find(*key)), 1280);
+    }
+}
+
+void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order) {
+    const std::int64_t arrival = sample_at(now_);
+    const std::span<Sample> samples{decoded_.data(), packet.payload.size()};
+    const auto& law = g711::of(codec);
+    std::transform(packet.payload.begin(), packet.payload.end(), samples.begin(),
+                   [&law](std::uint8_t code) { return law.decode[code]; });
+    if (order == Order::newest) leg.in.time(packet.timestamp, arrival);
+    if (leg.feeding) leg.jitter.write(packet.timestamp, arrival, samples);
+    if (const auto at = leg.timeline.place(packet.timestamp, arrival)) record(leg, *at, samples);
+    if (order != Order::newest) return;  // a recogniser cannot go back
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
+        Tap& tap = static_cast<Tap&>(cell->listener);
+        tap.push(samples, cell->gain, [&](const Frame& frame) { output_.tap(tap, frame); });
+    }
+}
+
+void Switch::record(const Node& source, std::int64_t at, std::span<const Sample> samples) {
+    for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::side) continue;
+        const Side& side = static_cast<Side&>(cell->listener);
+        side.recorder.add(side.channel, at, samples, cell->gain);
+    }
+}
+
+// ---- ticks
+
+// First everybody who sounds makes a frame, then everybody who hears takes what there is.
+void Switch::tick(int group, Nanos now) {
+    Node* const first = ticking_[static_cast<std::size_t>(group)];
+    for (Node* node = first; node != nullptr; node = node->next_ticking) produce(*node, now);
+    for (Node* node = first; node != nullptr; node = node->next_ticking) consume(*node, now);
+    for (Node* node = first; node != nullptr;) {
+        Node* next = node->next_ticking;
+        if (node->kind == Kind::leg) as_leg(*node).feeding = gains::mixed(*node);
+        if (!wants_ticks(*node)) unlink(*node);
+        node = next;
+    }
+}
+
+void Switch::produce(Node& node, Nanos now) {
+    if (node.kind == Kind::player) return produce(static_cast<Player&>(node), now);
+    if (node.kind != Kind::leg || !as_leg(node).feeding) return;
+    node.framed = as_leg(node).jitter.read(sample_at(now), node.frame);
+    node.framed_at = now;
+}
+
+void Switch::produce(Player& player, Nanos now) {
+    if (!player.running) return;
+    if (player.finishing && player.first == nullptr) return end_run(player);  // its last frame has been heard by now
+    const int real = player.read(player.frame, [this](Parcel* done) { output_.closed(*done); });
+    player.framed = real > 0;
+    player.framed_at = now;
+    if (real > 0) record(player, sample_at(now), player.frame);
+    if (player.column != nullptr) player.heard += real;
+}
+
+void Switch::consume(Node& node, Nanos now) {
+    if (node.kind == Kind::leg) {
+        Leg& leg = as_leg(node);
+        if (leg.digits_out.busy()) send_digits(leg, now);
+        if (gains::mixes(leg)) send_mix(leg, now);
+    } else if (node.kind == Kind::tap) {
+        Tap& tap = static_cast<Tap&>(node);
+        Frame frame;
+        if (gains::mixes(tap) && mix(tap, now, frame))
+            tap.push(frame, unity, [&](const Frame& piece) { output_.tap(tap, piece); });
+    } else if (node.kind == Kind::side) {
+        Recorder& recorder = static_cast<Side&>(node).recorder;
+        Block block;
+        while (recorder.commit(sample_at(now), block)) output_.recorded(recorder, block);
+    }
+}
+
+bool Switch::mix(const Node& listener, Nanos now, Frame& frame) const {
+    std::array<std::int32_t, frame_samples> sums{};
+    bool heard = false;
+    for (const Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) {
+        if (!cell->source.audible_at(now)) continue;
+        heard = true;
+        for (std::size_t i = 0; i < frame_samples; ++i) sums[i] += scaled(cell->source.frame[i], cell->gain);
+    }
+    std::transform(sums.begin(), sums.end(), frame.begin(), saturate);
+    return heard;
+}
+
+void Switch::send_mix(Leg& leg, Nanos now) {
+    Frame frame;
+    if (!leg.origin.known() || !mix(leg, now, frame)) return;
+    const auto& law = g711::of(leg.format.codec);
+    std::transform(frame.begin(), frame.end(), &packet_[rtp::header_size],
+                   [&law](Sample sample) { return g711::encode(law, sample); });
+    rtp::Header header = leg.out.frame(now);
+    header.payload_type = leg.format.payload_type;
+    send(leg, header, frame_samples);
+}
+
+void Switch::send_digits(Leg& leg, Nanos now) {
+    const auto step = leg.digits_out.step();
+    if (!step || !leg.origin.known() || leg.format.digit_payload_type < 0) return;
+    rtp::Header header = leg.out.event(step->first, now);
+    header.payload_type = static_cast<std::uint8_t>(leg.format.digit_payload_type);
+    std::uint8_t* payload = &packet_[rtp::header_size];
+    payload[0] = step->event.code;
+    payload[1] = static_cast<std::uint8_t>((step->event.end ? 0x80 : 0) | 10);  // volume: -10 dBm0
+    rtp::write16(payload + 2, step->event.duration);
+    send(leg, header, event_size);
+}
+
+void Switch::end_run(Player& player) {
+    output_.event({Event::Type::play_finished, player.id, player.heard});
+    player.running = player.finishing = player.framed = false;
+    player.heard = 0;
+}
+
+// ---- who takes part in ticks
+
+bool Switch::wants_ticks(Node& node) const {
+    switch (node.kind) {
+        case Kind::leg:
+            return as_leg(node).digits_out.busy() || gains::mixes(node) || gains::mixed(node);
+        case Kind::player:
+            return static_cast<Player&>(node).running;
+        case Kind::tap:
+            return gains::mixes(node);
+        case Kind::side:
+            return static_cast<Side&>(node).channel == 0;  // one side ticks for both
+    }
+    return false;
+}
+
+// A source joins the group of a listener, so that its frame is heard in the tick that made it. Everybody else joins
+// the group that is due next: nothing begins later than a millisecond from now, and load spreads by itself.
+void Switch::wake(Node& node) {
+    if (node.kind == Kind::leg && !as_leg(node).feeding && gains::mixed(node)) {
+        as_leg(node).feeding = true;
+        as_leg(node).jitter.start(sample_at(now_));
+    }
+    if (node.group >= 0 || !wants_ticks(node)) return;
+    int group = static_cast<int>((slot_ + 1) % groups);
+    for (const Cell* cell = node.column; cell != nullptr; cell = cell->next_in_column)
+        if (cell->listener.group >= 0 && cell->listener.kind != Kind::side) group = cell->listener.group;
+    link(node, group);
+}
+
+void Switch::wake_with_sources(Node& listener) {
+    wake(listener);
+    for (Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) wake(cell->source);
+}
+
+void Switch::link(Node& node, int group) {
+    Node*& first = ticking_[static_cast<std::size_t>(group)];
+    node.group = group;
+    node.previous_ticking = nullptr;
+    node.next_ticking = first;
+    if (first != nullptr) first->previous_ticking = &node;
+    first = &node;
+}
+
+void Switch::unlink(Node& node) {
+    if (node.group < 0) return;
+    Node*& first = ticking_[static_cast<std::size_t>(node.group)];
+    (node.previous_ticking != nullptr ? node.previous_ticking->next_ticking : first) = node.next_ticking;
+    if (node.next_ticking != nullptr) node.next_ticking->previous_ticking = node.previous_ticking;
+    node.group = -1;
+    node.framed = false;
+}
+
+// ---- commands
+
+void Switch::open(Leg& leg) {
+    leg.next_leg = legs_;
+    if (legs_ != nullptr) legs_->previous_leg = &leg;
+    legs_ = &leg;
+}
+
+void Switch::open(Recorder& recorder) {
+    recorder.begin(sample_at(now_));
+    wake(recorder.left);
+}
+
+void Switch::set_remote(Leg& leg, Address address) {
+    leg.origin.signal(address, now_);
+}
+
+void Switch::set_gain(Cell& cell) {
+    Cell* const old = gains::find(cell.listener, cell.source);
+    if (old != nullptr) {
+        gains::unlink(*old);
+        output_.closed(*old);
+    }
+    if (cell.gain == 0) return output_.closed(cell);
+    gains::link(cell);
+    wake_with_sources(cell.listener);
+}
+
+void Switch::play(Player& player, Sound& sound) {
+    player.queue(&sound);
+    wake(player);
+    for (Cell* cell = player.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
+}
+
+void Switch::finish(Player& player) {
+    player.finishing = true;
+    if (!player.running) end_run(player);
+}
+
+void Switch::stop(Player& player) {
+    player.drop_all([this](Parcel* done) { output_.closed(*done); });
+    end_run(player);
+}
+
+void Switch::send_digit(Leg& leg, std::uint8_t code, int duration_samples) {
+    leg.digits_out.queue(code, duration_samples);
+    wake(leg);
+}
+
+void Switch::detach(Node& node) {
+    while (node.row != nullptr) {
+        Cell* cell = node.row;
+        gains::unlink(*cell);
+        output_.closed(*cell);
+    }
+    while (node.column != nullptr) {
+        Cell* cell = node.column;
+        gains::unlink(*cell);
+        output_.closed(*cell);
+    }
+    unlink(node);
+}
+
+void Switch::close(Leg& leg) {
+    detach(leg);
+    (leg.previous_leg != nullptr ? leg.previous_leg->next_leg : legs_) = leg.next_leg;
+    if (leg.next_leg != nullptr) leg.next_leg->previous_leg = leg.previous_leg;
+    output_.closed_leg(leg);
+}
+
+void Switch::close(Player& player) {
+    detach(player);
+    player.drop_all([this](Parcel* done) { output_.closed(*done); });
+    output_.closed(player);
+}
+
+void Switch::close(Tap& tap) {
+    detach(tap);
+    output_.closed_tap(tap);
+}
+
+void Switch::close(Recorder& recorder) {
+    detach(recorder.left);
+    detach(recorder.right);
+    Block block;
+    while (recorder.commit_rest(sample_at(now_), block)) output_.recorded(recorder, block);
+    output_.recorded_all(recorder);
+}
+
+}  // namespace media

@@ -1,0 +1,98 @@
+// The media switch without I/O: packets, commands and the time go in; packets, events, taps and recordings come out.
+#pragma once
+#include <optional>
+#include <span>
+
+#include "gains.hpp"
+#include "recorder.hpp"
+#include "tap.hpp"
+
+namespace media {
+
+struct Event {
+    enum class Type { digit, play_finished, first_packet, silence, trouble, recorder_closed };
+    Type type;
+    int node;
+    std::int64_t value = 0;  // key, samples, silence in milliseconds, errno, recorded frames
+    Address address{};
+};
+
+// Where everything goes that the switch puts out. Called in the middle of its work: take and return at once.
+class Output {
+  public:
+    virtual void send(Leg& leg, rtp::Bytes packet) = 0;
+    virtual void tap(Tap& tap, const Frame& frame) = 0;
+    virtual void recorded(Recorder& recorder, const Block& block) = 0;
+    virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
+    virtual void event(const Event& event) = 0;
+    virtual void closed_leg(Leg& leg) = 0;  // like `closed`; its sockets go too
+    virtual void closed_tap(Tap& tap) = 0;
+    virtual void closed(Parcel& parcel) = 0;  // no longer used here; whoever takes it deletes it
+
+  protected:
+    ~Output() = default;
+};
+
+// Nothing here allocates, blocks or asks for the time. Nodes, cells and sounds are handed in by reference, belong to
+// the switch from then on, and come back through `Output::closed`.
+class Switch {
+  public:
+    Switch(Output& output, Nanos silence_after) : output_(output), silence_after_(silence_after) {}
+
+    // Run every tick that is due; commands and packets that follow happen at `now`.
+    void advance(Nanos now);
+    // When `advance` must be called next.
+    std::optional<Nanos> deadline() const;
+
+    void packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now);
+
+    void open(Leg& leg);
+    void open(Recorder& recorder);
+    void set_format(Leg& leg, Format format) { leg.format = format; }
+    void set_remote(Leg& leg, Address address);
+    void set_gain(Cell& cell);
+    void play(Player& player, Sound& sound);
+    void finish(Player& player);
+    void stop(Player& player);
+    void send_digit(Leg& leg, std::uint8_t code, int duration_samples);
+    void close(Leg& leg);
+    void close(Player& player);
+    void close(Tap& tap);
+    void close(Recorder& recorder);
+
+  private:
+    void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
+    void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
+    void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
+    void digit(Leg& leg, const rtp::Packet& packet);
+    void send(Leg& leg, rtp::Header header, std::size_t payload_size);
+
+    void tick(int group, Nanos now);
+    void produce(Node& node, Nanos now);
+    void produce(Player& player, Nanos now);
+    void consume(Node& node, Nanos now);
+    bool mix(const Node& listener, Nanos now, Frame& frame) const;
+    void send_mix(Leg& leg, Nanos now);
+    void send_digits(Leg& leg, Nanos now);
+    void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
+    void end_run(Player& player);
+
+    bool wants_ticks(Node& node) const;
+    void wake(Node& node);
+    void wake_with_sources(Node& listener);
+    void link(Node& node, int group);
+    void unlink(Node& node);
+    void detach(Node& node);
+    void check_silence();
+
+    Output& output_;
+    const Nanos silence_after_;
+    Nanos now_ = 0;
+    std::int64_t slot_ = 0;  // the last millisecond whose ticks have been run
+    std::array<Node*, groups> ticking_{};
+    Leg* legs_ = nullptr;
+    std::array<std::uint8_t, rtp::max_packet> packet_{};
+    std::array<Sample, rtp::max_payload> decoded_{};
+};
+
+}  // namespace media

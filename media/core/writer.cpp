@@ -1,0 +1,133 @@
+#include "writer.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace media {
+
+namespace {
+
+constexpr std::int64_t header_size = 44;
+constexpr std::int64_t frame_size = 4;  // two channels of 16 bits
+constexpr int round_ms = 500;
+
+// The canonical header of a stereo 8 kHz 16-bit WAV file that holds `frames`.
+std::array<char, header_size> wav_header(std::int64_t frames) {
+    const auto data = static_cast<std::uint32_t>(std::min<std::int64_t>(frames * frame_size, 0xFFFFFF00));
+    struct {
+        char riff[4] = {'R', 'I', 'F', 'F'};
+        std::uint32_t riff_size;
+        char wave[8] = {'W', 'A', 'V', 'E', 'f', 'm', 't', ' '};
+        std::uint32_t format_size = 16;
+        std::uint16_t format = 1, channels = 2;
+        std::uint32_t rate = 8000, bytes_per_second = 32000;
+        std::uint16_t block = 4, bits = 16;
+        char tag[4] = {'d', 'a', 't', 'a'};
+        std::uint32_t data_size;
+    } const header{.riff_size = data + 36, .data_size = data};
+    static_assert(sizeof header == header_size);
+    std::array<char, header_size> bytes;
+    std::memcpy(bytes.data(), &header, header_size);
+    return bytes;
+}
+
+// All of it or an error number.
+int write_at(int file, const void* bytes, std::int64_t size, std::int64_t at) {
+    const char* from = static_cast<const char*>(bytes);
+    while (size > 0) {
+        const ssize_t written = pwrite(file, from, static_cast<std::size_t>(size), at);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return written == 0 ? ENOSPC : errno;
+        from += written;
+        at += written;
+        size -= written;
+    }
+    return 0;
+}
+
+}  // namespace
+
+void Writer::start() { thread_ = std::thread(&Writer::run, this); }
+
+void Writer::stop() {
+    if (!stopping_.exchange(true)) hurry();
+    if (thread_.joinable()) thread_.join();
+    round();
+    wake_ = Descriptor();
+}
+
+void Writer::run() {
+    while (!stopping_.load()) {
+        pollfd waiting{wake_.get(), POLLIN, 0};
+        poll(&waiting, 1, round_ms);
+        clear(wake_.get());
+        round();
+    }
+}
+
+void Writer::round() {
+    for (Parcel* parcel = inbox_.take_all(); parcel != nullptr;) {
+        auto* recorder = static_cast<Recorder*>(std::exchange(parcel, parcel->next_parcel));
+        recorder->next_written = std::exchange(recorders_, recorder);
+    }
+    for (Recorder** at = &recorders_; *at != nullptr;) {
+        Recorder& recorder = **at;
+        const bool finished = recorder.finished.load(std::memory_order_acquire);
+        write_blocks(recorder);
+        if (!finished) {
+            at = &recorder.next_written;
+            continue;
+        }
+        *at = recorder.next_written;
+        ::close(recorder.file);
+        post_({Event::Type::recorder_closed, recorder.left.id, recorder.frames_written});
+        closed_.post(&recorder);
+    }
+}
+
+// Blocks that cannot be written stay in the ring and are tried again; what the ring then refuses is left out, and
+// the hole in the file reads as silence, so that both channels stay aligned.
+bool Writer::write_blocks(Recorder& recorder) {
+    const std::int64_t before = recorder.frames_written;
+    bool good = true;
+    while (good && recorder.blocks.front() != nullptr) {
+        const std::int64_t start = recorder.blocks.front()->start;
+        std::int64_t frames = 0;
+        std::size_t blocks = 0;
+        scratch_.clear();
+        for (Block* next; (next = recorder.blocks.front(blocks)) && next->start == start + frames; ++blocks) {
+            scratch_.insert(scratch_.end(), next->samples.begin(), next->samples.begin() + 2 * next->frames);
+            frames += next->frames;
+        }
+        good = write_run(recorder, blocks, start, frames);
+    }
+    if (good && recorder.frames_written > before) recorder.troubled = false;
+    const std::int64_t dropped = recorder.blocks_dropped.load(std::memory_order_relaxed);
+    if (dropped > std::exchange(recorder.drops_told, dropped)) trouble(recorder, 0);
+    return good;
+}
+
+bool Writer::write_run(Recorder& recorder, std::size_t blocks, std::int64_t start, std::int64_t frames) {
+    int error = write_at(recorder.file, scratch_.data(), frames * frame_size, header_size + start * frame_size);
+    if (error == 0) {
+        // Samples first, then the sizes: whoever reads in between finds a whole, slightly shorter file.
+        const auto header = wav_header(start + frames);
+        error = write_at(recorder.file, header.data(), header_size, 0);
+    }
+    if (error != 0) {
+        trouble(recorder, error);
+        return false;
+    }
+    recorder.frames_written = start + frames;
+    recorder.blocks.pop(blocks);
+    return true;
+}
+
+void Writer::trouble(Recorder& recorder, int error) {
+    if (!std::exchange(recorder.troubled, true)) post_({Event::Type::trouble, recorder.left.id, error});
+}
+
+}  // namespace media
