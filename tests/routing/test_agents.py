@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from routing.agents import TRANSITIONS, ImpossibleTransition, Signal, State, step
@@ -27,3 +30,9 @@ def test_nobody_is_offered_a_call_but_the_idle() -> None:
 def test_what_the_table_does_not_have_is_refused_in_words() -> None:
     with pytest.raises(ImpossibleTransition, match="an agent who is talking cannot be offered"):
         step(State.TALKING, Signal.OFFERED)
+
+
+def test_the_handbook_draws_this_very_table() -> None:
+    handbook = (Path(__file__).parents[2] / "docs" / "routing.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", handbook, re.MULTILINE)
+    assert drawn == [(state, then, signal) for (state, signal), then in TRANSITIONS.items()]
