@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from asr.recogniser import Recogniser
 from calls import Caller, Dial, Finished, Heard, Outcome, Phone, Sound, ToQueue
 from calls.errors import LegGone
-from ivr.flow import Action, Ask, Done, Echo, Failed, Flow, Found, Music, NotFound, Result, Say, Serve
+from ivr.actions import Action, Ask, Done, Echo, Failed, Found, Music, NotFound, Result, Say, Serve
+from ivr.flow import Flow
 from ivr.intents import IntentMatcher, Match
 from ivr.plan import Dialplan
 from ivr.saying import Note, Saying, Speaker

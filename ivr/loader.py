@@ -1,9 +1,9 @@
 """Loads a dialplan file: every mistake in it is found before a call could find it.
 
-    start: welcome
-    intents: {refund: [我要退款, 退钱]}
-    everywhere: {intents: {…}, keys: {…}}     # optional
-    steps: {welcome: {say: 您好, then: …}, …}
+start: welcome
+intents: {refund: [我要退款, 退钱]}
+everywhere: {intents: {…}, keys: {…}}     # optional
+steps: {welcome: {say: 您好, then: …}, …}
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class _Loader:
         steps = self._steps(listed)
         self._edge("", "start", start.value, Holds.STEP)
         proof.prove(steps, self.edges, self.problems)
-        for name, examples in self.intents.items():
-            if name not in self.asked_for:
-                self.problems.add(examples[0].line - 1, f"no question listens for the intent '{name}'")
+        for entry in sections["intents"].value.entries or () if "intents" in sections else ():
+            if entry.key not in self.asked_for:
+                self.problems.add(entry.line, f"no question listens for the intent '{entry.key}'")
         return Dialplan(
             name=self.path.stem,
             path=self.path,
@@ -92,9 +92,8 @@ class _Loader:
             examples = tuple(self._sentence(item, "an example") for item in entry.value.items or ())
             if not examples:
                 self.problems.add(entry.line, f"the intent '{entry.key}' needs a list of example phrases")
-                examples = (Sentence("", entry.line + 1),)
             self.intents[entry.key] = examples
-        proof.refuse_collisions(self.intents, self.problems)
+        proof.tell_apart(self.intents, self.problems)
 
     def _everywhere(self, section: Entry | None) -> dict[str, dict[str, str]]:
         read_by = {"intents": Holds.BY_INTENT, "keys": Holds.BY_KEY}
@@ -142,9 +141,7 @@ class _Loader:
             values[each.key] = self._value(entry.key, each, kind.fields[each.key].holds, self._placeholders(written))
         for name, wanted in kind.fields.items():
             if wanted.required and name not in {each.key for each in written}:
-                self.problems.add(
-                    entry.line, f"the step '{entry.key}' lacks '{name}'", f"it holds {wanted.holds}"
-                )
+                self.problems.add(entry.line, f"the step '{entry.key}' lacks '{name}'", f"it holds {wanted.holds}")
                 values[name] = None
         values.pop("repeat", None)
         return kind.becomes(entry.key, entry.line, **values)

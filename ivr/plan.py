@@ -166,6 +166,10 @@ class Dialplan:
             own = menu.keys if isinstance(menu, Menu) else {}
         return {**self.everywhere_keys, **own}
 
+    def services(self) -> frozenset[str]:
+        """The services that the plan asks."""
+        return frozenset(step.serve for step in self.steps.values() if isinstance(step, Serve))
+
     def intent_of(self, step: str) -> str:
         """The intent that leads to a step, or empty where none or several do."""
         asks = [each.intents for each in self.steps.values() if isinstance(each, Ask)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ivr.intents import IntentMatcher
 from ivr.nodes import Problems, meant
 from ivr.pinyin import confusable, content, syllables
 from ivr.plan import Ask, Menu, Repeat, Step
@@ -27,14 +28,17 @@ class Edge:
 
 def prove(steps: Mapping[str, Step], edges: Sequence[Edge], problems: Problems) -> None:
     """Note every step that is named and does not exist, cannot be reached, or goes round without the caller."""
+    whole = not problems.found
     for edge in edges:
         if edge.target not in steps:
+            whole = False
             problems.add(edge.line, f"there is no step '{edge.target}'", meant(edge.target, steps))
         elif edge.to_menu and not isinstance(steps[edge.target], Menu):
             problems.add(edge.line, f"the step '{edge.target}' is no menu", "name a step that begins with 'menu'")
         elif edge.unasked and isinstance(steps[edge.target], Repeat):
             problems.add(edge.line, f"'{edge.target}' repeats a question, so only an answer can lead to it")
-    _reach(steps, edges, problems)
+    if whole:  # with a step or a way missing, everything behind it would be blamed for it
+        _reach(steps, edges, problems)
     _come_to_an_end(steps, edges, problems)
 
 
@@ -78,21 +82,30 @@ def _come_to_an_end(steps: Mapping[str, Step], edges: Sequence[Edge], problems: 
         walk(name, [])
 
 
-def refuse_collisions(intents: Mapping[str, Sequence[Sentence]], problems: Problems) -> None:
-    """Note examples of two intents that nobody could tell apart by ear."""
+def tell_apart(intents: Mapping[str, Sequence[Sentence]], problems: Problems) -> None:
+    """Note examples that could not be told from those of another intent by ear, so that nobody could mean them."""
     first: dict[tuple[str, ...], tuple[str, Sentence]] = {}
-    for intent, examples in intents.items():
-        for example in examples:
-            heard = syllables(example.text)
-            if not heard:
-                if example.text:
-                    problems.add(example.line, f"'{example.text}' has no Chinese syllable to be heard by")
-                continue
-            key = tuple(confusable(syllable) for syllable in content(heard))
-            other, phrase = first.setdefault(key, (intent, example))
-            if other != intent:
-                problems.add(
-                    example.line,
-                    f"'{example.text}' ({intent}) sounds like '{phrase.text}' ({other}, line {phrase.line})",
-                    "one of the two must go",
-                )
+    matcher = IntentMatcher({name: [each.text for each in examples] for name, examples in intents.items()})
+    for intent, example in ((name, each) for name, examples in intents.items() for each in examples):
+        heard = syllables(example.text)
+        if not heard:
+            if example.text:
+                problems.add(example.line, f"'{example.text}' has no Chinese syllable to be heard by")
+            continue
+        key = tuple(map(confusable, content(heard)))
+        other, phrase = first.setdefault(key, (intent, example))
+        if other != intent:
+            problems.add(
+                example.line,
+                f"'{example.text}' ({intent}) sounds like '{phrase.text}' ({other}, line {phrase.line})",
+                "one of the two must go",
+            )
+            continue
+        match = matcher.match(heard)
+        if match.intent is None or match.intent.name != intent:
+            rival = next(each for each in match.ranked if each.name != intent)
+            problems.add(
+                example.line,
+                f"'{example.text}' ({intent}) is too near to '{rival.phrase}' ({rival.name})",
+                "say more in one of the two, or remove one",
+            )

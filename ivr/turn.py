@@ -11,7 +11,7 @@ from typing import Any
 from asr.recogniser import Recogniser, RecogniserDown, SpeechEvent, SpeechStarted
 from calls import Digit, Heard, Phone, Playback
 from calls.errors import LegGone
-from ivr.flow import Ask, Deaf, NotUnderstood, Pressed, Result, Silence, Speechless, Understood
+from ivr.actions import Ask, Deaf, NotUnderstood, Pressed, Result, Silence, Speechless, Understood
 from ivr.intents import Match
 from ivr.saying import Note, Saying
 

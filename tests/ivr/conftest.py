@@ -1,4 +1,4 @@
-"""A stage for conversations: a phone, a recogniser and a voice that are played by a script, and time that costs none."""
+"""A stage for conversations: phone, recogniser and voice are played by a script, and time costs none."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def main_plan() -> Dialplan:
     return load_dialplan(DIALPLANS / "main.yaml", KNOWN)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def known() -> Known:
     return KNOWN
 
