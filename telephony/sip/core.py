@@ -91,6 +91,8 @@ class Core:
         if not tag and not request.to_tag:
             tag = self.stateless_tag(request)
         response = response_to(request, status, reason=reason, tag=tag, headers=headers, body=body)
+        if request.method == "OPTIONS" and 200 <= status < 300:
+            response.fields.append(("Allow", ", ".join(self.config.allow)))  # section 11.2
         if self.config.user_agent and 200 <= status < 300:
             response.fields.append(("Server", self.config.user_agent))
         transaction.happen(said(status), now, response)

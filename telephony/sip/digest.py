@@ -1,7 +1,7 @@
 """The server's side of digest authentication (RFC 3261 section 22, RFC 8760): nonces that nobody has to remember.
 
-A nonce is ``time | random | HMAC(time, random, realm)``, so a challenge costs no memory however many strangers ask. Only
-who has authenticated is remembered, by nonce and nonce count, until that nonce expires.
+A nonce is ``time | random | HMAC(time, random, realm)``, so a challenge costs no memory however many strangers ask.
+Only who has authenticated is remembered, by nonce and nonce count, until that nonce expires.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Verdict(StrEnum):
     GRANTED = "granted"
     MISSING = "missing"
     STALE = "stale"
-    """Right, but for a nonce that is too old, used up or of another server: a new one will do without asking a human."""
+    """Right, but for a nonce that is too old, used up or another server's: a new one will do, no human is asked."""
     DENIED = "denied"
 
 

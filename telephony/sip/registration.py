@@ -57,6 +57,7 @@ class Registrar:
         self._digest = digest or DigestServer(realm, secret, lookup)
         self._shortest, self._longest, self._most = shortest, longest, most_contacts
         self._bindings: dict[str, dict[str, Binding]] = {}
+        self._next: float | None = None
 
     def handle(self, request: Request, source: Address, now: float) -> RegisterReply:
         """Answer a REGISTER: the status and the headers of the response."""
@@ -80,11 +81,12 @@ class Registrar:
     def load(self, bindings: Iterable[Binding]) -> None:
         """Take over bindings that were kept elsewhere."""
         for binding in bindings:
-            self._bindings.setdefault(binding.user, {})[str(binding.contact)] = binding
+            others = self._bindings.get(binding.user, {})
+            self._store(binding.user, {**others, str(binding.contact): binding})
 
     def deadline(self) -> float | None:
-        """When the next binding expires, or None."""
-        return min((item.expires for each in self._bindings.values() for item in each.values()), default=None)
+        """When ``expire`` is worth a call, or None: not later than the next binding expires."""
+        return self._next
 
     def expire(self, now: float) -> list[str]:
         """Drop what has expired; the users who lost a binding."""
@@ -94,6 +96,7 @@ class Registrar:
             if len(kept) < len(each):
                 touched.append(user)
                 self._store(user, kept)
+        self._next = min((item.expires for each in self._bindings.values() for item in each.values()), default=None)
         return touched
 
     # -- steps 5 to 8 of section 10.3 -----------------------------------------------------------------------------
@@ -145,6 +148,8 @@ class Registrar:
     def _store(self, user: str, bindings: dict[str, Binding]) -> None:
         if bindings:
             self._bindings[user] = bindings
+            soonest = min(item.expires for item in bindings.values())
+            self._next = soonest if self._next is None else min(soonest, self._next)
         else:
             self._bindings.pop(user, None)
 
