@@ -1,0 +1,98 @@
+"""Which INVITEs become calls. Asked in this order: where does it come from, whom does it call, can we talk?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from media.engine import Codec
+from telephony import sdp
+from telephony.config import TelephonyConfig
+from telephony.incoming import Calling, Numbers, calling
+from telephony.phones import PhoneAccount, Phones
+from telephony.sip.address import Address
+from telephony.sip.errors import SipParseError
+from telephony.sip.message import Request
+from telephony.trunks import Trunks
+
+PHONES = "phones"
+"""The name that stands for the trunk when one of our own phones calls."""
+
+
+class Refused(Exception):
+    """The INVITE is answered with ``status``; ``counter`` is counted."""
+
+    def __init__(
+        self, status: int, counter: str, reason: str = "", headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.status, self.counter, self.reason, self.headers = status, counter, reason, headers
+        super().__init__(f"{status} {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What an accepted INVITE says. ``offered`` and ``agreed`` are None when it came without SDP."""
+
+    trunk: str
+    codecs: tuple[Codec, ...]
+    called: str
+    calling: Calling
+    offered: sdp.Session | None
+    agreed: sdp.Agreed | None
+
+
+class Admission:
+    """The doorkeeper."""
+
+    def __init__(self, config: TelephonyConfig, trunks: Trunks, phones: Phones, counters: Counter[str]) -> None:
+        self._config, self._trunks, self._phones, self._counters = config, trunks, phones, counters
+        self._numbers = Numbers(config.numbers)
+
+    def stranger(self, request: Request, source: Address) -> int | None:
+        """403 for whoever is neither a trunk nor one of our phones: answered without keeping any state."""
+        if request.method == "REGISTER":  # its digest says who it is
+            return None
+        if self._trunks.of(source) is not None or self._phones.is_flow(source):
+            return None
+        self._counters["refused_stranger"] += 1
+        return 403
+
+    def decide(self, request: Request, source: Address, now: float) -> Admitted:
+        """Read an INVITE. Raises Refused."""
+        try:
+            trunk = self._trunks.of(source)
+            if trunk is not None:
+                name, codecs, who = trunk.name, trunk.codecs, calling(request)
+            else:
+                name, codecs, who = PHONES, self._config.codecs, self._phone(request, now)
+            called = self._numbers.find(request)
+            if called is None:
+                raise Refused(404, "unknown_number")
+            offered, agreed = self._offer(request, codecs)
+        except SipParseError as error:
+            raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
+        return Admitted(name, codecs, called, who, offered, agreed)
+
+    def _phone(self, request: Request, now: float) -> Calling:
+        """The account whose password signed the request (RFC 3261 section 22.3)."""
+        found = self._phones.authenticate(request, now)
+        if not isinstance(found, PhoneAccount):
+            raise Refused(407, "challenged", headers=found)
+        return Calling(found.number or found.user, found.display_name)
+
+    def _offer(
+        self, request: Request, codecs: Sequence[Codec]
+    ) -> tuple[sdp.Session | None, sdp.Agreed | None]:
+        if not request.body:
+            return None, None
+        if request.get("Content-Type").partition(";")[0].strip().lower() != "application/sdp":
+            raise Refused(415, "no_sdp", headers=(("Accept", "application/sdp"),))
+        try:
+            offered = sdp.parse(request.body)
+            return offered, sdp.negotiate(offered, codecs, ip_version=self._config.ip_version)
+        except sdp.SdpError as error:
+            raise Refused(400, "malformed_sdp", str(error)) from None
+        except sdp.NotAcceptable as error:
+            warning = error.warning(self._config.contact_host)
+            raise Refused(488, "no_codec", headers=(("Warning", warning),)) from None

@@ -1,0 +1,146 @@
+"""The media half of a leg: one RTP leg in the core, and around it players, a recorder and taps.
+
+All of them are nodes, and all that is done with them is to set cells of the gains table: *this leg hears that
+source*. Whatever the leg hears, the right channel of its recorder hears too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from calls.phone import Sound
+from media.engine import Codec, MediaEvent, Node, OpenRecorder
+from media.server import MediaServer
+from telephony.playback import Playing
+from telephony.sdp import Agreed
+
+
+class Audio:
+    """One leg in the media core. ``on_event`` is told what the core says about the leg and its recorder."""
+
+    def __init__(self, media: MediaServer, address: str, on_event: Callable[[MediaEvent], None]) -> None:
+        """Bind an RTP port on ``address``. Raises OSError when the range is used up."""
+        self.media, self.engine = media, media.engine
+        self._on_event = on_event
+        opened = self.engine.open_leg(address)
+        self.node, self.port = opened.node, opened.port
+        self.agreed: Agreed | None = None
+        self.closed = False
+        self.recorded: asyncio.Future[int] | None = None
+        """Set once the leg is closed: done when the recording's file is whole."""
+        self._nodes: dict[Node, None] = {self.node: None}
+        self._hears: dict[Node, float] = {}
+        self._recorder: OpenRecorder | None = None
+        self._playing: Playing | None = None
+        media.watch(self.node, on_event)
+
+    @property
+    def held(self) -> bool:
+        """The far side has asked not to be sent anything."""
+        return self.agreed is not None and not self.agreed.direction.sends
+
+    @property
+    def codec(self) -> Codec | None:
+        return self.agreed.codec if self.agreed else None
+
+    @property
+    def has_digits(self) -> bool:
+        """telephone-event was agreed on."""
+        return self.agreed is not None and self.agreed.digit_payload_type is not None
+
+    def agree(self, agreed: Agreed) -> None:
+        """Apply what offer and answer settled: codec, far address, and whether we may send."""
+        self.agreed = agreed
+        self.engine.set_codec(
+            self.node,
+            agreed.codec,
+            payload_type=agreed.payload_type,
+            digit_payload_type=agreed.digit_payload_type,
+        )
+        if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
+            self.engine.set_remote(self.node, agreed.address, agreed.port)
+        for source, gain in self._hears.items():
+            self._set(source, gain)
+
+    def hear(self, source: Node, gain: float) -> None:
+        """Let this leg hear ``source``; 0.0 takes it away. Once closed there is nothing left to set."""
+        if self.closed:
+            return
+        if gain:
+            self._hears[source] = gain
+        elif self._hears.pop(source, None) is None:
+            return
+        self._set(source, gain)
+
+    def _set(self, source: Node, gain: float) -> None:
+        gain = 0.0 if self.held else gain
+        with suppress(KeyError):  # the source was closed by its own side, and its column with it
+            self.engine.set_gain(self.node, source, gain)
+            if self._recorder is not None:
+                self.engine.set_gain(self._recorder.right, source, gain)
+
+    def record(self, path: Path) -> None:
+        """Write a stereo WAV: left this leg, right what it hears. Raises OSError when it cannot be created."""
+        recorder = self.engine.open_recorder(str(path))
+        self._nodes[recorder.left] = None
+        self._recorder = recorder
+        self.media.watch(recorder.left, self._on_event)
+        self.engine.set_gain(recorder.left, self.node, 1.0)
+        for source, gain in self._hears.items():
+            self._set(source, gain)
+
+    def play(self, sound: Sound | AsyncIterable[Sound], *, loop: bool) -> Playing:
+        """Begin to play; what was playing is cut off."""
+        if self._playing is not None:
+            self._playing.cut()
+        self._playing = Playing(self, sound, loop=loop)
+        return self._playing
+
+    @contextmanager
+    def tapped(self, fd: int) -> Iterator[None]:
+        """Copy what this leg says to ``fd`` while inside."""
+        tap = self.own(self.engine.open_tap(fd))
+        try:
+            self.engine.set_gain(tap, self.node, 1.0)
+            yield
+        finally:
+            self.release(tap)
+
+    @contextmanager
+    def echoing(self) -> Iterator[None]:
+        """Let this leg hear itself while inside."""
+        self.hear(self.node, 1.0)
+        try:
+            yield
+        finally:
+            self.hear(self.node, 0.0)
+
+    def own(self, node: Node) -> Node:
+        """Remember ``node`` as one to be closed with this leg."""
+        self._nodes[node] = None
+        return node
+
+    def release(self, node: Node) -> None:
+        """Close one node, if the end of the leg has not already done so."""
+        if node not in self._nodes:
+            return
+        del self._nodes[node]
+        self._hears.pop(node, None)
+        self.media.unwatch(node)
+        if self._recorder is not None and node == self._recorder.left:
+            self.recorded = self.media.close_recorder(node)
+        else:
+            self.engine.close_node(node)
+
+    def close(self) -> None:
+        """Close everything. Harmless when already closed."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._playing is not None:
+            self._playing.abandon()
+        for node in [*self._nodes]:
+            self.release(node)

@@ -1,0 +1,105 @@
+"""The leg of somebody who called us."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from calls.call import Hangup, Side
+from calls.errors import LegGone
+from media.engine import Codec
+from telephony import sdp
+from telephony.audio import Audio
+from telephony.leg import Leg, Office
+
+log = logging.getLogger(__name__)
+
+
+class CallerLeg(Leg):
+    """Answered by us. ``offered`` and ``agreed`` are None when the INVITE came without SDP (a late offer)."""
+
+    side = Side.CALLER
+
+    def __init__(
+        self,
+        office: Office,
+        id: str,
+        codecs: Sequence[Codec],
+        call: str,
+        offered: sdp.Session | None,
+        agreed: sdp.Agreed | None,
+    ) -> None:
+        super().__init__(office, id, codecs)
+        self.call = call
+        self._offered, self._agreed_on = offered, agreed
+        self._acknowledgement: asyncio.Future[None] | None = None
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec that this leg speaks or is about to."""
+        if self.audio is not None:
+            return self.audio.codec
+        return self._agreed_on.codec if self._agreed_on else None
+
+    async def ring(self) -> None:
+        self._unanswered()
+        self._sip.endpoint.ring(self.call, self._sip.now())
+        self._sip.flush()
+
+    async def reject(self, status: int, reason: str = "") -> None:
+        if not 300 <= status <= 699:
+            raise ValueError(f"{status} does not refuse a call, expected 300 to 699")
+        self._unanswered()
+        self._sip.endpoint.reject(self.call, status, self._sip.now(), reason)
+        self.end(Hangup(Side.HOTLINE, status, reason))
+        self._sip.flush()
+
+    async def answer(self, *, record_to: Path | None = None) -> None:
+        self._unanswered()
+        audio = self._port_or_refusal()
+        if record_to is not None:
+            self._record(audio, record_to)
+        if self._offered is not None and self._agreed_on is not None:
+            self._agree(self._agreed_on)
+            body = sdp.answer(self._offered, self._agreed_on, self.local())
+        else:
+            body = sdp.offer(self.local(), self._codecs)
+            self._acknowledgement = asyncio.get_running_loop().create_future()
+        self.answered = True
+        self._sip.endpoint.answer(self.call, body, self._sip.now())
+        self._sip.flush()
+        if self._acknowledgement is not None:  # a late offer is answered in the ACK: until then there is no far side
+            await self.unless_over(self._acknowledgement)
+
+    def _unanswered(self) -> None:
+        if self.hangup is not None:
+            raise LegGone("the caller has hung up")
+        if self.answered:
+            raise RuntimeError("the call is already answered")
+
+    def _port_or_refusal(self) -> Audio:
+        try:
+            return self.open_audio()
+        except OSError:
+            self._office.counters["no_port"] += 1
+            self.release(Hangup(Side.HOTLINE, 503, "no RTP port is free"), refuse_with=503)
+            raise LegGone("no RTP port is free") from None
+
+    def _record(self, audio: Audio, path: Path) -> None:
+        try:
+            audio.record(path)
+        except OSError as error:  # a full disk must not cost the call
+            self._office.counters["recorder_trouble"] += 1
+            log.error("call %s: the recording cannot be created: %s", self.id, error.strerror)
+
+    def _acknowledged(self, body: bytes) -> None:
+        waiting = self._acknowledgement is not None and not self._acknowledgement.done()
+        if waiting and not body:  # RFC 3261 section 13.2.1: the answer to an offer in a 2xx must be in the ACK
+            self._office.counters["bad_answer"] += 1
+            self.release(Hangup(Side.HOTLINE, 488, "the ACK holds no answer"))
+            return
+        super()._acknowledged(body)
+        if waiting and self.hangup is None and self._acknowledgement is not None:
+            self._acknowledgement.set_result(None)

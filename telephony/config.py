@@ -1,0 +1,70 @@
+"""What the telephony part is told at birth."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from calls.errors import ConfigError
+from media.engine import Codec
+from telephony.trunks import Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class TelephonyConfig:
+    """Addresses, neighbours and limits. Raises ConfigError where a field cannot be right."""
+
+    listen_host: str = "127.0.0.1"
+    """Where SIP (UDP) and RTP are bound; ``0.0.0.0`` for every interface."""
+    listen_port: int = 5060
+    """0 takes any free port; ``Telephony.port`` says which."""
+    advertised_host: str = ""
+    """The numeric address that others reach us at, for Contact, Via and SDP. Empty: ``listen_host``."""
+    realm: str = "hotline"
+    """The digest realm; the ha1 columns of the accounts are made with it."""
+    secret: bytes = field(default=b"", repr=False)
+    """Key of the nonces; empty takes a random one, so that nonces end with the process."""
+    trunks: tuple[Trunk, ...] = ()
+    numbers: frozenset[str] = frozenset()
+    """The called numbers that are ours; every other is 404."""
+    codecs: tuple[Codec, ...] = (Codec.PCMA, Codec.PCMU)
+    """Order of preference on legs that belong to no trunk: phones and SIP URIs."""
+    agent_silence: float = 8.0
+    """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
+    retry_after: int = 30
+    """Seconds named in Retry-After while draining."""
+    hold_music: bytes = field(default=b"", repr=False)
+    """8 kHz s16le PCM for a party that was put on hold; empty is silence."""
+    user_agent: str = "Hotline"
+    t1: float = 0.5
+    """Round-trip estimate in seconds, from which all other SIP timers follow (RFC 3261 section 17.1.1.1)."""
+    socket_buffer: int = 4 * 1024 * 1024
+    """Bytes of receive and of send buffer to ask the kernel for."""
+
+    def __post_init__(self) -> None:
+        for name in ("listen_host", "advertised_host"):
+            text = getattr(self, name)
+            if text and not _numeric(text):
+                raise ConfigError(f"[telephony] {name}", f"{text!r} is no address", "give it in numbers: 192.0.2.1")
+        if ipaddress.ip_address(self.contact_host).is_unspecified:
+            raise ConfigError(
+                "[telephony] advertised_host", "is empty while listening everywhere", "name the address others dial"
+            )
+        if not 0 <= self.listen_port <= 65535:
+            raise ConfigError("[telephony] listen_port", f"{self.listen_port} is no port", "use 0 to 65535")
+
+    @property
+    def contact_host(self) -> str:
+        return self.advertised_host or self.listen_host
+
+    @property
+    def ip_version(self) -> int:
+        return ipaddress.ip_address(self.contact_host).version
+
+
+def _numeric(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""The leg of somebody whom we call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calls.call import Hangup, Side
+from calls.errors import CallFailed, LegGone
+from calls.numbers import PhoneNumber
+from media.engine import Codec
+from telephony import sdp
+from telephony.leg import Leg, Office
+from telephony.sip.address import Address
+from telephony.sip.auth import ClientCredentials
+from telephony.sip.events import Answered, Failed, SipEvent
+from telephony.sip.headers import NameAddr
+from telephony.sip.uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to reach a target."""
+
+    uri: Uri
+    destination: Address
+    codecs: tuple[Codec, ...]
+    credentials: ClientCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the rung phone displays. ``number`` None is shown as anonymous."""
+
+    number: PhoneNumber | None
+    name: str = ""
+
+
+def identity(shown: Shown, host: str) -> tuple[NameAddr, list[tuple[str, str]]]:
+    """From, and the headers that go with it: P-Asserted-Identity (RFC 3325) or Privacy (RFC 3323)."""
+    if shown.number is None:
+        uri = Uri(user="anonymous", host="anonymous.invalid")
+        return NameAddr(uri, shown.name or "Anonymous"), [("Privacy", "id")]
+    address = NameAddr(Uri(user=shown.number.digits, host=host), shown.name)
+    return address, [("P-Asserted-Identity", str(address))]
+
+
+class DialledLeg(Leg):
+    """Rung by us; ``dial`` returns when it is answered."""
+
+    side = Side.AGENT
+
+    def __init__(self, office: Office, id: str, codecs: Sequence[Codec], *, for_call: str) -> None:
+        super().__init__(office, id, codecs)
+        self.for_call = for_call
+        self._picked_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def dial(self, route: Route, shown: Shown, answer_within: float) -> None:
+        """Ring until answered. Raises CallFailed; when cancelled, or given up, the ringing stops (CANCEL)."""
+        try:
+            self.open_audio()
+        except OSError:
+            self._office.counters["no_port"] += 1
+            raise CallFailed(503, "no RTP port is free") from None
+        succeeded = False  # not the same as answered: a cancellation may overtake the 200 on its way to this coroutine
+        try:
+            self._invite(route, shown)
+            async with asyncio.timeout(answer_within):
+                await self.unless_over(self._picked_up)
+            succeeded = True
+        except TimeoutError:
+            raise CallFailed(408, "nobody answered") from None
+        except LegGone:
+            hangup = self.hangup
+            raise CallFailed(hangup.status if hangup else 480, "the leg ended while ringing") from None
+        finally:
+            if not succeeded:
+                self.release(Hangup(Side.HOTLINE, 487))
+
+    def _invite(self, route: Route, shown: Shown) -> None:
+        from_, headers = identity(shown, self._office.config.contact_host)
+        self.call = self._sip.endpoint.invite(
+            route.uri,
+            route.destination,
+            from_=from_,
+            body=sdp.offer(self.local(), self._codecs),
+            headers=headers,
+            credentials=route.credentials,
+            now=self._sip.now(),
+        )
+        self._office.legs[self.call] = self
+        self._sip.flush()
+
+    def take(self, event: SipEvent) -> None:
+        match event:
+            case Answered(response=response):
+                self._answered(response.body)
+            case Failed(status=status, reason=reason):
+                self._failed(status, reason)
+                self.end(Hangup(self.side, status, reason))
+            case _:
+                super().take(event)
+
+    def _answered(self, body: bytes) -> None:
+        try:
+            self._answer_arrived(body)
+        except (sdp.SdpError, sdp.NotAcceptable) as error:
+            self._office.counters["bad_answer"] += 1
+            self._failed(488, str(error))
+            self.release(Hangup(Side.HOTLINE, 488, str(error)))
+            return
+        self.answered = True
+        if not self._picked_up.done():
+            self._picked_up.set_result(None)
+
+    def _failed(self, status: int, reason: str) -> None:
+        if not self._picked_up.done():
+            self._picked_up.set_exception(CallFailed(status, reason))
+            self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more
+
+
+async def first_to_answer(legs: Sequence[tuple[DialledLeg, Route]], shown: Shown, answer_within: float) -> DialledLeg:
+    """Ring them all at once; the first that answers stays, the others stop ringing.
+
+    Raises the CallFailed that says most: busy or rejected by somebody rather than nobody at home.
+    """
+    ringing = {asyncio.create_task(leg.dial(route, shown, answer_within)): leg for leg, route in legs}
+    winner: DialledLeg | None = None
+    try:
+        waiting = set(ringing)
+        while waiting and winner is None:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            winner = next((ringing[task] for task in done if not task.exception()), None)
+        if winner is not None:
+            return winner
+        raise _most_telling([task.exception() for task in ringing])
+    finally:
+        for task in ringing:
+            task.cancel()
+        await asyncio.gather(*ringing, return_exceptions=True)
+        for leg in ringing.values():
+            if leg is not winner:  # also one that answered while we were being cancelled
+                leg.release(Hangup(Side.HOTLINE, 200, "answered elsewhere"))
+
+
+def _most_telling(errors: Sequence[BaseException | None]) -> BaseException:
+    unforeseen = [error for error in errors if error is not None and not isinstance(error, CallFailed)]
+    if unforeseen:
+        return unforeseen[0]
+    failures = [error for error in errors if isinstance(error, CallFailed)]
+    return min(failures, key=lambda failure: failure.status in (408, 480, 503))

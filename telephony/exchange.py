@@ -1,0 +1,227 @@
+"""The switch room: brings calls in, rings phones, joins them, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from calls.call import Call, Hangup, Side
+from calls.clock import Clock
+from calls.errors import CallFailed, LegGone
+from calls.numbers import PhoneNumber
+from calls.phone import Phone, Sound
+from media.engine import Codec
+from media.server import MediaServer
+from telephony import bridge
+from telephony.admission import Admission, Refused
+from telephony.caller import CallerLeg
+from telephony.config import TelephonyConfig
+from telephony.dialling import DialledLeg, Shown, first_to_answer
+from telephony.faults import describe
+from telephony.incoming import IncomingCall
+from telephony.leg import Leg, Office
+from telephony.phones import Accounts, BindingStore, Phones
+from telephony.routes import Routes
+from telephony.sip.config import EndpointConfig
+from telephony.sip.endpoint import Endpoint
+from telephony.sip.events import Invited, Malformed, Requested, Responded, SipEvent
+from telephony.transport.udp import UdpTransport, bind
+from telephony.trunks import Trunks
+
+log = logging.getLogger(__name__)
+OnCall = Callable[[IncomingCall], Awaitable[None]]
+
+
+class Telephony:
+    """Implements ``calls.Exchange``. ``counters`` holds plain counts of what was refused or went wrong."""
+
+    def __init__(
+        self,
+        config: TelephonyConfig,
+        media: MediaServer,
+        accounts: Accounts,
+        clock: Clock,
+        bindings: BindingStore | None = None,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.port = config.listen_port
+        self._config, self._media, self._clock = config, media, clock
+        self._secret = config.secret or secrets.token_bytes(32)
+        self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
+        trunks = Trunks(config.trunks)
+        self._admission = Admission(config, trunks, self.phones, self.counters)
+        self._routes = Routes(config, trunks, self.phones)
+        self._music = Sound(config.hold_music)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._office: Office | None = None
+        self._on_call: OnCall | None = None
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self, on_call: OnCall) -> None:
+        """Listen. ``on_call`` is run as one task for each accepted call. Raises ConfigError when the port is taken."""
+        config = self._config
+        sock = bind(config.listen_host, config.listen_port, config.socket_buffer)
+        self.port = int(sock.getsockname()[1])
+        self._on_call = on_call
+        endpoint = Endpoint(
+            EndpointConfig(
+                host=config.contact_host,
+                port=self.port,
+                user_agent=config.user_agent,
+                t1=config.t1,
+                t2=8 * config.t1,
+                t4=10 * config.t1,
+                admit=self._admission.stranger,
+            )
+        )
+        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=(self.phones,))
+        self._office = Office(config, sip, self._media, self.counters, {})
+        await self.phones.start()
+        await sip.open(sock)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new calls (503), wait for running ones, cut what is left after ``seconds``. All is over on return."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for leg in [*self.office.legs.values()]:
+            leg.release(Hangup(Side.HOTLINE, 503, "shutting down"), refuse_with=503)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Cut every call and stop listening. May be called twice, and before ``start``."""
+        if self._office is None:
+            return
+        await self.drain(0)
+        await self.office.sip.close()
+        await self.phones.close()
+        self._office = None
+
+    @property
+    def office(self) -> Office:
+        if self._office is None:
+            raise RuntimeError("the exchange is not started")
+        return self._office
+
+    def live(self) -> dict[str, int]:
+        """What is in use at this moment; all 0 when nothing is left over."""
+        return {
+            "calls": len(self._tasks),
+            "legs": len(self.office.legs),
+            "media_nodes": self._media.engine.open_nodes(),
+            **self.office.sip.endpoint.live(),
+        }
+
+    # -- calls.Exchange -------------------------------------------------------------------------------------------
+
+    async def ring(
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0
+    ) -> Phone:
+        """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
+        if self._draining:
+            raise CallFailed(503, "shutting down")
+        routes = await self._routes.to(target)
+        first = self._codec_of(call.id)
+        legs = []
+        for route in routes:
+            codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
+            legs.append((DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id), route))
+        return await first_to_answer(legs, Shown(shown, name), answer_within)
+
+    @asynccontextmanager
+    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[None]:
+        """As in ``calls.Exchange``. Raises LegGone when either is already over."""
+        if not isinstance(caller, Leg) or not isinstance(agent, Leg):
+            raise TypeError("only phones of this exchange can be joined")
+        with bridge.joined(caller, agent, music=self._music):
+            yield
+
+    def _codec_of(self, call_id: str) -> Codec | None:
+        for leg in self.office.legs.values():
+            if leg.id == call_id and isinstance(leg, CallerLeg):
+                return leg.codec
+        return None
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: SipEvent) -> None:
+        match event:
+            case Invited():
+                self._invited(event)
+            case Malformed():
+                self.counters["malformed"] += 1
+            case Requested(call=None):
+                self._requested(event)
+            case Responded(call=None):
+                pass  # nothing is asked outside of dialogs
+            case _:
+                leg = self.office.legs.get(event.call or "")
+                if leg is not None:
+                    leg.take(event)
+                elif isinstance(event, Requested):
+                    self.office.sip.endpoint.respond(event.transaction, 481, self._clock.monotonic())
+
+    def _invited(self, event: Invited) -> None:
+        now = self._clock.monotonic()
+        try:
+            if self._draining:
+                raise Refused(503, "draining", headers=(("Retry-After", str(self._config.retry_after)),))
+            admitted = self._admission.decide(event.request, event.source, now)
+        except Refused as refused:
+            self.counters[refused.counter] += 1
+            self.office.sip.endpoint.reject(event.call, refused.status, now, refused.reason, refused.headers)
+            return
+        leg = CallerLeg(
+            self.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
+        )
+        self.office.legs[event.call] = leg
+        incoming = IncomingCall(
+            trunk=admitted.trunk,
+            called=admitted.called,
+            calling=admitted.calling.number,
+            withheld=admitted.calling.withheld,
+            display_name=admitted.calling.display_name,
+            sip_call_id=event.request.call_id,
+            phone=leg,
+        )
+        task = asyncio.create_task(self._serve(leg, incoming), name=f"call {leg.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        leg.when_over(lambda hangup: task.cancel() if hangup.by is not Side.HOTLINE else None)
+
+    def _requested(self, event: Requested) -> None:
+        endpoint, now = self.office.sip.endpoint, self._clock.monotonic()
+        if event.request.method == "REGISTER":
+            reply = self.phones.register(event.request, event.source, now)
+            self.counters[f"register_{reply.status}"] += 1
+            endpoint.respond(event.transaction, reply.status, now, headers=reply.headers)
+        elif event.request.method == "OPTIONS":
+            endpoint.respond(event.transaction, 200, now, headers=(("Accept", "application/sdp"),))
+        else:
+            endpoint.respond(event.transaction, 501, now)
+
+    async def _serve(self, leg: CallerLeg, incoming: IncomingCall) -> None:
+        """One call. Whatever happens, its legs are over when this returns."""
+        assert self._on_call is not None
+        refuse_with = 480
+        try:
+            await self._on_call(incoming)
+        except LegGone:
+            pass  # the caller's hang-up was faster than its cancellation
+        except Exception as error:  # noqa: BLE001 — the last resort: one call's mishap must not reach another's
+            refuse_with = 500
+            self.counters["calls_broken"] += 1
+            log.error("call %s broke off: %s", leg.id, describe(error))
+        finally:
+            for left in [leg, *(other for other in self.office.legs.values() if other.for_call == leg.id)]:
+                left.release(Hangup(Side.HOTLINE, 200), refuse_with=refuse_with)

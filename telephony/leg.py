@@ -1,0 +1,331 @@
+"""One party's telephone: a SIP dialog and its audio, as ``calls.Phone``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from calls.call import Hangup, Side
+from calls.errors import LegGone
+from calls.phone import Digit, Playback, Sound
+from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSilence
+from media.server import MediaServer
+from telephony import sdp
+from telephony.audio import Audio
+from telephony.config import TelephonyConfig
+from telephony.sip.events import Acknowledged, Cancelled, Ended, Reinvited, Requested, Responded, SipEvent
+from telephony.sip.message import Request
+from telephony.transport.udp import UdpTransport
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+KEYS = frozenset("0123456789*#ABCD")
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all legs share."""
+
+    config: TelephonyConfig
+    sip: UdpTransport
+    media: MediaServer
+    counters: Counter[str]
+    legs: dict[str, Leg]
+    """Every leg that is not over, by its dialog's key."""
+
+
+class Leg:
+    """One leg, from INVITE to its end. Subclasses know how it began; whatever ends it, ``end`` closes every node."""
+
+    side = Side.NETWORK
+    """Who is at the far end."""
+
+    def __init__(self, office: Office, id: str, codecs: Sequence[Codec]) -> None:
+        self.id = id
+        self.call = ""
+        self.audio: Audio | None = None
+        self.peer: Leg | None = None
+        """The other party while bridged: keys are passed on to it."""
+        self.changed: Callable[[], None] | None = None
+        """Told when the far side puts us on hold or resumes."""
+        self.hangup: Hangup | None = None
+        self.answered = False
+        self.for_call = ""
+        """The call that this leg was rung for: the leg does not outlive it."""
+        self._office, self._sip, self._codecs = office, office.sip, tuple(codecs)
+        self._version = 0
+        self._keys: asyncio.Queue[Digit | None] = asyncio.Queue()
+        self._keys_by_rtp = False
+        self._over = asyncio.Event()
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._probe: asyncio.TimerHandle | None = None
+        self._when_over: Callable[[Hangup], object] | None = None
+
+    # -- calls.Phone: audio and keys ------------------------------------------------------------------------------
+
+    async def play(self, sound: Sound | AsyncIterable[Sound], *, loop: bool = False) -> Playback:
+        return self.talking.play(sound, loop=loop)
+
+    async def next_digit(self) -> Digit:
+        key = await self._keys.get()
+        if key is None:
+            self._keys.put_nowait(None)
+            raise LegGone("the leg ended")
+        return key
+
+    def forget_digits(self) -> None:
+        while not self._keys.empty():
+            self._keys.get_nowait()
+        if self.hangup is not None:
+            self._keys.put_nowait(None)
+
+    def tapped(self, fd: int) -> AbstractContextManager[None]:
+        return self.talking.tapped(fd)
+
+    def echoing(self) -> AbstractContextManager[None]:
+        return self.talking.echoing()
+
+    @property
+    def talking(self) -> Audio:
+        """The audio of a leg that is up. Raises LegGone before the answer and after the end."""
+        if self.audio is None or self.hangup is not None:
+            raise LegGone("the leg has ended" if self.hangup else "the leg is not answered")
+        return self.audio
+
+    @property
+    def held(self) -> bool:
+        return self.audio is not None and self.audio.held
+
+    def send_digit(self, key: str) -> None:
+        """Pass one key on: as telephone-event (RFC 4733) where that was agreed on, by INFO otherwise."""
+        audio = self.talking
+        if audio.has_digits:
+            audio.engine.send_digit(audio.node, key)
+            return
+        body = f"Signal={key}\r\nDuration=160\r\n".encode()
+        self._sip.endpoint.request(
+            self.call, "INFO", self._sip.now(), body=body, content_type="application/dtmf-relay"
+        )
+        self._sip.flush()
+
+    # -- calls.Phone: beginning and end ---------------------------------------------------------------------------
+
+    async def ring(self) -> None:
+        raise RuntimeError("only the caller's phone is told that we ring")
+
+    async def answer(self, *, record_to: Path | None = None) -> None:
+        raise RuntimeError("only the caller's phone is answered")
+
+    async def reject(self, status: int, reason: str = "") -> None:
+        raise RuntimeError("only the caller's phone is rejected")
+
+    async def ended(self) -> Hangup:
+        await self._over.wait()
+        if self.audio is not None and self.audio.recorded is not None:
+            await asyncio.shield(self.audio.recorded)  # whoever comes for the recording finds it whole
+        assert self.hangup is not None
+        return self.hangup
+
+    async def hang_up(self, reason: str = "") -> None:
+        self.release(Hangup(Side.HOTLINE, 200, reason))
+
+    def release(self, hangup: Hangup, *, refuse_with: int = 480) -> None:
+        """End the leg from our side: BYE, CANCEL, or ``refuse_with`` for a call that was never answered."""
+        if self.hangup is not None:
+            return
+        if self.call:
+            self._sip.endpoint.hang_up(self.call, self._sip.now(), refuse_with, hangup.reason)
+        self.end(hangup)
+        self._sip.flush()
+
+    def end(self, hangup: Hangup) -> None:
+        """The dialog is over, or is none of ours any more: close what belongs to the leg and tell who waits."""
+        if self.hangup is not None:
+            return
+        self.hangup = hangup
+        self._office.legs.pop(self.call, None)
+        if self._probe is not None:
+            self._probe.cancel()
+        if self.audio is not None:
+            self.audio.close()
+        self._keys.put_nowait(None)
+        for future in [*self._waiting]:
+            if not future.done():
+                future.set_exception(LegGone("the leg ended"))
+        self._over.set()
+        if self._when_over is not None:
+            self._when_over(hangup)
+
+    def when_over(self, callback: Callable[[Hangup], object]) -> None:
+        """Have ``callback`` called once, at once with the end of the leg."""
+        self._when_over = callback
+
+    async def unless_over(self, future: asyncio.Future[T]) -> T:
+        """Wait for ``future``, or raise LegGone when the leg ends first."""
+        if self.hangup is not None:
+            raise LegGone("the leg has ended")
+        self._waiting.add(future)
+        try:
+            return await future
+        finally:
+            self._waiting.discard(future)
+
+    # -- offer and answer -----------------------------------------------------------------------------------------
+
+    def open_audio(self) -> Audio:
+        """Take a port. Raises OSError when there is none."""
+        self.audio = Audio(self._office.media, self._office.config.listen_host, self._media_event)
+        return self.audio
+
+    def local(self) -> sdp.Local:
+        """Our end of the stream, in a new version of our description."""
+        assert self.audio is not None
+        self._version += 1
+        # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
+        return sdp.Local(self._office.config.contact_host, self.audio.port, self.audio.port, self._version)
+
+    def _reinvited(self, request: Request) -> None:
+        endpoint, now = self._sip.endpoint, self._sip.now()
+        if self.audio is None:
+            endpoint.reject_reinvite(self.call, 491, now)  # RFC 3261 section 14.2: our own answer is still on its way
+            return
+        if not request.body:
+            endpoint.accept_reinvite(self.call, sdp.offer(self.local(), self._preferred()), now)
+            return
+        try:
+            offered = sdp.parse(request.body)
+            agreed = sdp.negotiate(offered, self._preferred(), ip_version=self._office.config.ip_version)
+        except sdp.SdpError:
+            endpoint.reject_reinvite(self.call, 400, now)
+        except sdp.NotAcceptable:
+            endpoint.reject_reinvite(self.call, 488, now)  # the call goes on as it was (section 14.2)
+        else:
+            self._agree(agreed)
+            endpoint.accept_reinvite(self.call, sdp.answer(offered, agreed, self.local()), now)
+
+    def _preferred(self) -> tuple[Codec, ...]:
+        """The codec in use first: a hold must not change it."""
+        current = self.audio.codec if self.audio else None
+        return (current, *(c for c in self._codecs if c is not current)) if current is not None else self._codecs
+
+    def _agree(self, agreed: sdp.Agreed) -> None:
+        assert self.audio is not None
+        was_held = self.audio.held
+        self.audio.agree(agreed)
+        if self.audio.held != was_held and self.changed is not None:
+            self.changed()
+
+    def _answer_arrived(self, body: bytes) -> None:
+        """The answer to an offer of ours, in a 2xx or an ACK. Raises SdpError, NotAcceptable."""
+        self._agree(sdp.accept(sdp.parse(body), self._codecs))
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def take(self, event: SipEvent) -> None:
+        """One event of this leg's dialog."""
+        match event:
+            case Cancelled():
+                self.end(Hangup(self.side, 487, "cancelled"))
+            case Ended(reason=reason):
+                self.end(self._why(reason))
+            case Reinvited(request=request):
+                self._reinvited(request)
+            case Acknowledged(body=body):
+                self._acknowledged(body)
+            case Requested():
+                self._requested(event)
+            case Responded(response=response):
+                self._responded(response.cseq.method)
+            case _:
+                pass
+
+    def _why(self, reason: str) -> Hangup:
+        """The far side's BYE, or a far side that says or shows that it is no longer there."""
+        if match := re.match(r"(\d{3}) to ", reason):
+            return Hangup(Side.NETWORK, int(match[1]), reason)
+        return Hangup(Side.NETWORK, 408, reason) if reason == "no ACK" else Hangup(self.side, 200, reason)
+
+    def _acknowledged(self, body: bytes) -> None:
+        if not body:
+            return  # the offer was theirs
+        try:
+            self._answer_arrived(body)
+        except (sdp.SdpError, sdp.NotAcceptable) as error:
+            self._office.counters["bad_answer"] += 1
+            self.release(Hangup(Side.HOTLINE, 488, str(error)))
+
+    def _requested(self, event: Requested) -> None:
+        endpoint, now = self._sip.endpoint, self._sip.now()
+        if event.request.method == "INFO":
+            key = key_of(event.request)
+            if key is not None and not self._keys_by_rtp:
+                self._pressed(key)
+            endpoint.respond(event.transaction, 200 if key is not None else 415, now)
+        elif event.request.method == "OPTIONS":
+            endpoint.respond(event.transaction, 200, now)
+        else:
+            endpoint.respond(event.transaction, 501, now)
+
+    def _media_event(self, event: MediaEvent) -> None:
+        match event:
+            case DigitPressed(key=key):
+                # A phone that sends telephone-event may send INFO as well: one key must not count twice.
+                self._keys_by_rtp = True
+                self._pressed(key, by_rtp=True)
+            case RtpSilence():
+                self._ask_whether_alive()
+            case RecorderTrouble(reason=reason):
+                self._office.counters["recorder_trouble"] += 1
+                log.error("call %s: the recording cannot be written: %s", self.id, reason)
+            case _:
+                pass
+
+    def _pressed(self, key: str, *, by_rtp: bool = False) -> None:
+        self._keys.put_nowait(Digit(key))
+        peer = self.peer
+        # The core relays telephone-event from leg to leg; what it cannot relay is sent anew.
+        if peer is not None and peer.hangup is None and not (by_rtp and peer.talking.has_digits):
+            peer.send_digit(key)
+
+    # -- is anybody there? ----------------------------------------------------------------------------------------
+
+    def _ask_whether_alive(self) -> None:
+        """Audio stopped. Of a phone that we rang and that is in a talk, ask whether it is still there."""
+        if self.side is not Side.AGENT or self.peer is None or self._probe is not None or self.held:
+            return
+        self._sip.endpoint.request(self.call, "OPTIONS", self._sip.now())
+        patience = self._office.config.agent_silence
+        self._probe = asyncio.get_running_loop().call_later(patience, self._gone)
+        self._sip.flush()
+
+    def _responded(self, method: str) -> None:
+        if method != "OPTIONS" or self._probe is None:
+            return
+        # Any answer is a sign of life. 408 and 481 never come here: they end the dialog (RFC 3261 section 12.2.1.2).
+        self._probe.cancel()
+        self._probe = None
+
+    def _gone(self) -> None:
+        self._office.counters["phones_gone"] += 1
+        self.release(Hangup(Side.NETWORK, 408, "the phone does not answer any more"))
+
+
+def key_of(request: Request) -> str | None:
+    """The key in an INFO: ``Signal=5`` of application/dtmf-relay, or the bare key of application/dtmf."""
+    kind = request.get("Content-Type").partition(";")[0].strip().lower()
+    text = request.body.decode("ascii", "replace")
+    if kind == "application/dtmf-relay":
+        match = re.search(r"^\s*Signal\s*=\s*(\S)\s*$", text, re.MULTILINE | re.IGNORECASE)
+        key = match[1].upper() if match else ""
+    elif kind == "application/dtmf":
+        key = text.strip().upper()
+    else:
+        return None
+    return key if key in KEYS else None

@@ -1,0 +1,204 @@
+"""Our telephones: who may register, where each is to be found, and who is told when that changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from calls.clock import Clock
+from calls.errors import ConfigError, DatabaseAway
+from telephony.sip.address import Address
+from telephony.sip.digest import Account, DigestServer, Verdict
+from telephony.sip.errors import SipParseError
+from telephony.sip.message import Request
+from telephony.sip.registration import Binding, RegisterReply, Registrar
+from telephony.sip.uri import Uri
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 5.0
+Watcher = Callable[[str, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneAccount:
+    """A telephone that may register, ring and call."""
+
+    user: str
+    ha1_md5: str = field(default="", repr=False)
+    ha1_sha256: str = field(default="", repr=False)
+    kind: str = "agent"
+    """``agent``, or ``customer`` for a telephone that plays a customer in tests."""
+    number: str = field(default="", repr=False)
+    """The number that its calls are shown with; empty: ``user``."""
+    display_name: str = ""
+    fixed_contact: str = ""
+    """A SIP URI that is always rung, for a phone that does not register; or empty."""
+
+    def __post_init__(self) -> None:
+        if self.fixed_contact:
+            try:
+                Uri.parse(self.fixed_contact)
+            except SipParseError as error:
+                raise ConfigError(f"phone {self.user}: fixed_contact", error.problem) from None
+
+
+class Accounts(Protocol):
+    """A snapshot in memory: asked on the event loop, for every REGISTER."""
+
+    def lookup(self, user: str) -> PhoneAccount | None: ...
+
+
+class BindingStore(Protocol):
+    """Where bindings outlive the process. Both raise DatabaseAway."""
+
+    async def load_bindings(self, now: float) -> list[Binding]: ...
+    async def save_bindings(self, user: str, bindings: Sequence[Binding], now: float) -> None: ...
+
+
+class Phones:
+    """The registrar and what it means: which phone is reachable, and where."""
+
+    def __init__(
+        self, realm: str, secret: bytes, accounts: Accounts, clock: Clock, store: BindingStore | None = None
+    ) -> None:
+        self._accounts, self._clock, self._store = accounts, clock, store
+        self._digest = DigestServer(realm, secret, self._digest_account)
+        self._registrar = Registrar(realm, secret, self._digest_account, digest=self._digest)
+        self._watchers: list[Watcher] = []
+        self._reachable: set[str] = set()
+        self._flows: dict[str, set[Address]] = {}
+        self._users: dict[Address, set[str]] = {}
+        self._unsaved: set[str] = set()
+        self._to_save = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def account(self, user: str) -> PhoneAccount | None:
+        return self._accounts.lookup(user)
+
+    def knows(self, user: str) -> bool:
+        return self._accounts.lookup(user) is not None
+
+    def reachable(self, user: str) -> bool:
+        """Whether there is a place to ring; a fixed contact always is."""
+        return bool(self.places(user))
+
+    def places(self, user: str) -> list[tuple[Uri, Address | None]]:
+        """Where to ring: each registered contact with the flow that it registered on (RFC 5626 section 5.3), else the
+        fixed contact, whose address is that of its URI (None)."""
+        account = self._accounts.lookup(user)
+        if account is None:
+            return []
+        bindings = self._registrar.contacts(user, self._clock.monotonic())
+        if bindings:
+            return [(binding.contact, binding.source) for binding in bindings]
+        return [(Uri.parse(account.fixed_contact, f"phone {user}"), None)] if account.fixed_contact else []
+
+    def is_flow(self, source: Address) -> bool:
+        """Whether a phone of ours is registered from exactly this address and port."""
+        now = self._clock.monotonic()
+        return any(source in self._sources(user, now) for user in self._users.get(source, ()))
+
+    def authenticate(self, request: Request, now: float) -> PhoneAccount | list[tuple[str, str]]:
+        """Whose password signed a request other than REGISTER, or the challenges to answer it with (407)."""
+        checked = self._digest.check(request, now, proxy=True)
+        account = self._accounts.lookup(checked.account.user) if checked.account else None
+        if account is not None:
+            return account
+        return self._digest.challenge(now, stale=checked.verdict is Verdict.STALE, proxy=True)
+
+    def subscribe(self, watcher: Watcher) -> None:
+        """Have ``watcher(user, reachable)`` called whenever that changes by registration or expiry."""
+        self._watchers.append(watcher)
+
+    # -- changes --------------------------------------------------------------------------------------------------
+
+    def register(self, request: Request, source: Address, now: float) -> RegisterReply:
+        """Answer a REGISTER."""
+        reply = self._registrar.handle(request, source, now)
+        if reply.changed:
+            self._changed(reply.user, now)
+        if reply.status == 200:
+            self._save(reply.user)  # also a mere refresh, which changes how long the bindings last
+        return reply
+
+    def tick(self, now: float) -> None:
+        """Let bindings expire."""
+        for user in self._registrar.expire(now):
+            self._changed(user, now)
+            self._save(user)
+
+    def deadline(self) -> float | None:
+        return self._registrar.deadline()
+
+    def _changed(self, user: str, now: float) -> None:
+        self._index(user, self._sources(user, now))
+        reachable = self.reachable(user)
+        if reachable == (user in self._reachable):
+            return
+        (self._reachable.add if reachable else self._reachable.discard)(user)
+        for watcher in self._watchers:
+            watcher(user, reachable)
+
+    def _save(self, user: str) -> None:
+        if self._store is not None:
+            self._unsaved.add(user)
+            self._to_save.set()
+
+    def _sources(self, user: str, now: float) -> set[Address]:
+        return {binding.source for binding in self._registrar.contacts(user, now)}
+
+    def _index(self, user: str, sources: set[Address]) -> None:
+        for gone in self._flows.pop(user, set()) - sources:
+            self._users[gone].discard(user)
+            if not self._users[gone]:
+                del self._users[gone]
+        for source in sources:
+            self._users.setdefault(source, set()).add(user)
+        if sources:
+            self._flows[user] = sources
+
+    def _digest_account(self, user: str) -> Account | None:
+        account = self._accounts.lookup(user)
+        return Account(account.user, account.ha1_md5, account.ha1_sha256) if account else None
+
+    # -- persistence ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load what was registered before a restart. Without the database the phones will register again."""
+        if self._store is None:
+            return
+        now = self._clock.monotonic()
+        try:
+            bindings = await self._store.load_bindings(now)
+        except DatabaseAway:
+            log.warning("registrations were not loaded: the database is away; phones are found as they register again")
+            bindings = []
+        self._registrar.load(bindings)
+        for user in {binding.user for binding in bindings}:
+            self._changed(user, now)
+        self._keeper = asyncio.create_task(self._keep(self._store), name="registrations")
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+
+    async def _keep(self, store: BindingStore) -> None:
+        """Write every user whose bindings changed, as they stand when their turn comes."""
+        while True:
+            await self._to_save.wait()
+            self._to_save.clear()
+            while self._unsaved:
+                user = self._unsaved.pop()
+                now = self._clock.monotonic()
+                try:
+                    await store.save_bindings(user, self._registrar.contacts(user, now), now)
+                except DatabaseAway:
+                    self._unsaved.add(user)
+                    await asyncio.sleep(RETRY_SECONDS)

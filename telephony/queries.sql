@@ -1,0 +1,31 @@
+-- name: all_phones
+-- Every telephone account.
+SELECT user_name, ha1_md5, ha1_sha256, kind, number, display_name, fixed_contact FROM phones ORDER BY user_name;
+
+-- name: save_phone
+-- Add a telephone account or replace the one of that user name.
+INSERT INTO phones (user_name, ha1_md5, ha1_sha256, kind, number, display_name, fixed_contact)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (user_name) DO UPDATE SET
+    ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256, kind = excluded.kind, number = excluded.number,
+    display_name = excluded.display_name, fixed_contact = excluded.fixed_contact;
+
+-- name: delete_phone
+-- Remove a telephone account and its registrations.
+DELETE FROM phones WHERE user_name = $1;
+
+-- name: live_registrations
+-- Every binding that has not expired, with the seconds that are left.
+SELECT user_name, contact, source_host, source_port, sip_call_id, cseq, q,
+       extract(epoch FROM expires_at - now())::float8 AS seconds_left
+FROM registrations WHERE expires_at > now() ORDER BY user_name, contact;
+
+-- name: forget_registrations
+-- Remove all bindings of a user.
+DELETE FROM registrations WHERE user_name = $1;
+
+-- name: add_registration
+-- Write one binding; the account may have been deleted meanwhile, then nothing is written.
+INSERT INTO registrations (user_name, contact, source_host, source_port, sip_call_id, cseq, q, expires_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8)
+WHERE EXISTS (SELECT FROM phones WHERE user_name = $1);

@@ -1,0 +1,76 @@
+"""From a target that somebody wants to ring to the places where it may be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+
+from calls.errors import CallFailed
+from telephony.config import TelephonyConfig
+from telephony.dialling import Route
+from telephony.phones import Phones
+from telephony.sip.address import Address
+from telephony.sip.auth import ClientCredentials
+from telephony.sip.errors import SipParseError
+from telephony.sip.uri import Uri
+from telephony.trunks import Trunks
+
+_NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
+
+
+class Routes:
+    """Resolves targets: our own phones, then SIP URIs, then numbers through the outbound trunk."""
+
+    def __init__(self, config: TelephonyConfig, trunks: Trunks, phones: Phones) -> None:
+        self._config, self._trunks, self._phones = config, trunks, phones
+
+    async def to(self, target: str) -> list[Route]:
+        """One route or several at once. Raises CallFailed where there is none."""
+        if self._phones.knows(target):
+            return await self._to_phone(target)
+        if target.lower().startswith("sip:"):
+            return [await self._to_uri(target)]
+        return [await self._outside(target)]
+
+    async def _to_phone(self, user: str) -> list[Route]:
+        routes = [
+            Route(uri, destination or await resolve(uri), self._config.codecs)
+            for uri, destination in self._phones.places(user)
+        ]
+        if not routes:
+            raise CallFailed(480, "the phone is not registered")
+        return routes
+
+    async def _to_uri(self, target: str) -> Route:
+        try:
+            uri = Uri.parse(target, "target")
+        except SipParseError as error:
+            raise CallFailed(484, error.problem) from None  # Address Incomplete
+        return Route(uri, await resolve(uri), self._config.codecs)
+
+    async def _outside(self, number: str) -> Route:
+        trunk = self._trunks.outbound()
+        if trunk is None or trunk.outbound is None:
+            raise CallFailed(404, "no trunk takes outgoing calls")
+        if not _NUMBER.fullmatch(number):
+            raise CallFailed(404, "neither a phone of ours, nor a SIP URI, nor a number")
+        host = f"[{trunk.outbound.host}]" if ":" in trunk.outbound.host else trunk.outbound.host
+        uri = Uri(user=number, host=host, port=trunk.outbound.port)
+        credentials = ClientCredentials(trunk.user, trunk.password) if trunk.user else None
+        return Route(uri, await resolve(uri), trunk.codecs, credentials)
+
+
+async def resolve(uri: Uri) -> Address:
+    """Where a request for ``uri`` goes. Raises CallFailed when its host has no address."""
+    port = uri.port or 5060
+    try:
+        return Address(str(ipaddress.ip_address(uri.literal)), port)
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(uri.literal, port, type=socket.SOCK_DGRAM)
+    except OSError:
+        raise CallFailed(404, "the host has no address") from None
+    return Address(str(found[0][4][0]), port)

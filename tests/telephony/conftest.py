@@ -1,0 +1,89 @@
+"""A whole exchange on loopback, with timers so short that nothing is left over soon after a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+
+import pytest
+
+from calls.clock import SystemClock
+from calls.phone import Sound
+from media.engine import MediaConfig
+from media.native import NativeEngine
+from media.server import MediaServer
+from telephony.config import TelephonyConfig
+from telephony.exchange import Telephony
+from telephony.incoming import IncomingCall
+from telephony.phones import PhoneAccount
+from telephony.sip.address import Address
+from telephony.store import AccountBook, with_password
+from telephony.trunks import Trunk
+from tests.telephony.softphone import T1
+
+OnCall = Callable[[IncomingCall], Awaitable[None]]
+PASSWORD = "wo-ai-dianhua"
+LEFT_OVER_PATIENCE = 10.0
+
+
+def account(user: str, **fields: str) -> PhoneAccount:
+    return with_password(PhoneAccount(user, **fields), "hotline", PASSWORD)
+
+
+@dataclass
+class Switchboard:
+    """A running exchange; ``serve`` says what happens to the next calls."""
+
+    telephony: Telephony
+    book: AccountBook
+    serve: OnCall
+    incoming: list[IncomingCall] = field(default_factory=list)
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self.telephony.port)
+
+    async def on_call(self, incoming: IncomingCall) -> None:
+        self.incoming.append(incoming)
+        await self.serve(incoming)
+
+    async def leaves_nothing_behind(self) -> None:
+        """Wait for the last transaction to be forgotten; fail with what is still there."""
+        try:
+            async with asyncio.timeout(LEFT_OVER_PATIENCE):
+                while any(self.telephony.live().values()):  # noqa: ASYNC110 — transactions end by themselves, unannounced
+                    await asyncio.sleep(T1)
+        except TimeoutError:
+            raise AssertionError(f"left over: {self.telephony.live()}") from None
+
+
+async def answer_and_wait(incoming: IncomingCall) -> None:
+    await incoming.phone.answer()
+    await incoming.phone.ended()
+
+
+@pytest.fixture
+async def switchboard() -> AsyncIterator[Switchboard]:
+    """Trunk ``carrier`` sends from 127.0.0.2 and takes outgoing calls at 127.0.0.2:5999; 127.0.0.9 is a stranger."""
+    config = TelephonyConfig(
+        listen_port=0,
+        trunks=(Trunk("carrier", (ip_network("127.0.0.2/32"),), outbound=Address("127.0.0.2", 5999)),),
+        numbers=frozenset({"4008001234"}),
+        hold_music=Sound(b"\x10\x20" * 800).pcm,
+        agent_silence=0.2,
+        t1=T1,
+    )
+    engine = NativeEngine(MediaConfig(port_low=40000, port_high=40999, realtime=False, silence_after=0.3))
+    media = MediaServer(engine)
+    media.start()
+    book = AccountBook([account("1001"), account("8001", kind="customer", number="13900139000", display_name="李女士")])
+    telephony = Telephony(config, media, book, SystemClock())
+    board = Switchboard(telephony, book, answer_and_wait)
+    await telephony.start(board.on_call)
+    try:
+        yield board
+    finally:
+        await telephony.close()
+        media.close()
