@@ -80,6 +80,14 @@ class Book:
         if fold is not None and known_agent and known_call:
             fold(self, event, event.at.timestamp())
 
+    def adopt(self, past: Book) -> None:
+        """Take over what ``past`` knows of agents who are in no call here, and its counts."""
+        for agent, seat in past.seats.items():
+            if self.seats[agent].call_id is None:
+                self.seats[agent] = seat
+        for queue, tally in past._tallies.items():
+            self._tallies[queue] = tally.plus(self._tallies[queue])
+
     def tally(self, queue: str, at: float) -> Tally:
         """The counts of the queue on the day of ``at``."""
         if self._tallies[queue].day != day_of(at):

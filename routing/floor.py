@@ -41,9 +41,13 @@ class Floor:
 
     def record(self, kind: str, call_id: str | None = None, agent: str | None = None, **details: object) -> None:
         """Write an event, then make it a fact."""
+        self.book.apply(self.write(kind, call_id, agent, **details))
+
+    def write(self, kind: str, call_id: str | None = None, agent: str | None = None, **details: object) -> Event:
+        """Write an event of this moment."""
         event = Event(kind, self._clock.now(), call_id, agent, details)
         self._log.append(event)
-        self.book.apply(event)
+        return event
 
     def settle(self) -> None:
         """After a change: make every offer that can be made, arm the one timer, tell who watches."""

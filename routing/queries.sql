@@ -26,9 +26,15 @@ INSERT INTO agent_skills (agent, skill, proficiency) VALUES ($1, $2, $3);
 -- The agent works here no longer.
 UPDATE agents SET active = false WHERE id = $1;
 
--- name: events_since
--- What happened to queues and agents, oldest first: what Router.rebuild folds.
+-- name: history
+-- What happened to queues and agents from $1 on, oldest first, after what last decided each agent's presence before.
+WITH presence AS (
+    SELECT DISTINCT ON (agent, kind) seq
+    FROM events
+    WHERE at < $1 AND kind IN ('agent.presence', 'agent.paused', 'agent.ready') AND agent IS NOT NULL
+    ORDER BY agent, kind, seq DESC
+)
 SELECT kind, at, call_id, agent, details
 FROM events
-WHERE at >= $1 AND (kind LIKE 'queue.%' OR kind LIKE 'agent.%')
+WHERE seq IN (SELECT seq FROM presence) OR (at >= $1 AND (kind LIKE 'queue.%' OR kind LIKE 'agent.%'))
 ORDER BY seq;

@@ -7,14 +7,14 @@ timers) is in the tickets and here. All methods except ``waiting`` return at onc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from calls import Call, Caller, Clock, Event, Exchange, Phone
 from calls.errors import ConfigError
 from routing import invariants, policy
 from routing.agents import Agent, ImpossibleTransition, Signal, State
-from routing.book import Seat
+from routing.book import Book, Place, Seat
 from routing.floor import Floor, Log
 from routing.queues import Queue
 from routing.ticket import Ticket
@@ -28,6 +28,8 @@ class Router(Floor):
         super().__init__(log, clock, queues, agents, rules or policy.Rules())
         self.exchange = exchange
         self.tickets: dict[str, Ticket] = {}
+        self._phones: dict[str, bool] = {}
+        self._began = self.now()
 
     # Callers
 
@@ -135,6 +137,7 @@ class Router(Floor):
 
     def phone_changed(self, user: str, reachable: bool) -> None:
         """A phone registered or went away. A registered phone is a present agent unless signed out."""
+        self._phones[user] = reachable
         for seat in self.book.seats.values():
             if seat.agent.phone == user and not seat.agent.fixed and seat.reachable != reachable:
                 self._presence(seat, seat.signed_in, reachable)
@@ -164,27 +167,37 @@ class Router(Floor):
     def seat(self, agent: Agent) -> None:
         """Add an agent, or change the name and skills of one."""
         self.book.seat(agent, self.now())
+        if agent.phone in self._phones:  # it registered before its agent was known
+            self.phone_changed(agent.phone, self._phones[agent.phone])
         self.settle()
 
     # Life
 
     def rebuild(self, events: Iterable[Event]) -> None:
-        """Take up the log where the last process left it, before the first call. Calls that were alive then are
-        gone: they leave the line, and their agents are idle or offline. Later ``phone_changed`` corrects presence."""
+        """Take up the log where the last process left it; what this process has seen itself is passed over.
+
+        Calls that were alive then are gone: they leave the line, and their agents are idle or offline. May come late,
+        when the database was away at the start: agents who are in a call by then stay in it.
+        """
+        agents = [seat.agent for seat in self.book.seats.values()]
+        past = Book(self.book.queues.values(), agents, self.rules, self._began)
         for event in events:
-            try:
-                self.book.apply(event)
-            except ImpossibleTransition:
-                continue  # the log begins in the middle of a call, or queues and agents have changed since
-        for call_id, place in list(self.book.places.items()):
-            queue = place.waiting.queue.name
-            if place.agent is not None and place.answered_at is not None:
-                self.record("agent.talked", call_id, place.agent, queue=queue, until=None)
-                continue
-            if place.agent is not None:
-                self.record("queue.withdrawn", call_id, place.agent, queue=queue)
-            self.record("queue.left", call_id, queue=queue, why="lost")
+            if event.at.timestamp() < self._began:
+                with suppress(ImpossibleTransition):  # the log begins in mid-call, or skills and queues have changed
+                    past.apply(event)
+        for call_id, place in list(past.places.items()):
+            for kind, details in _closing(place):
+                past.apply(self.write(kind, call_id, place.agent if kind != "queue.left" else None, **details))
+        self.book.adopt(past)
+        for user, reachable in self._phones.items():
+            self.phone_changed(user, reachable)
         self.settle()
+
+    def sync_phones(self, reachable: Callable[[str], bool]) -> None:
+        """Ask about every agent's phone, after a start: a phone may be gone, or never have had to register."""
+        for seat in self.book.seats.values():
+            if not seat.agent.fixed:
+                self.phone_changed(seat.agent.phone, reachable(seat.agent.phone))
 
     def check(self) -> list[str]:
         """Violated invariants, in words; empty when all is well."""
@@ -222,3 +235,12 @@ class Router(Floor):
         await phone.ended()
         if ticket.phone is phone:
             self.talk_over(ticket)
+
+
+def _closing(place: Place) -> list[tuple[str, dict[str, object]]]:
+    """The events that end a call which the last process took with it."""
+    queue = place.waiting.queue.name
+    if place.answered_at is not None:
+        return [("agent.talked", {"queue": queue, "until": None})]
+    withdrawn: list[tuple[str, dict[str, object]]] = [("queue.withdrawn", {"queue": queue})] if place.agent else []
+    return [*withdrawn, ("queue.left", {"queue": queue, "why": "lost"})]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from calls import Event
@@ -12,7 +12,7 @@ from storage import Database, queries
 SQL = queries.load(Path(__file__).with_name("queries.sql"))
 
 
-async def load_agents(db: Database) -> list[Agent]:
+async def agents(db: Database) -> list[Agent]:
     """The agents who work here, by id. Raises DatabaseAway."""
     return [Agent(row["id"], row["name"], row["phone"], row["skills"]) for row in await db.fetch(SQL["agents"])]
 
@@ -30,6 +30,8 @@ async def retire_agent(db: Database, agent: str) -> None:
     await db.execute(SQL["retire_agent"], agent)
 
 
-async def load_events(db: Database, since: datetime) -> list[Event]:
-    """Events of queues and agents from ``since`` (aware) on, for ``Router.rebuild``. Raises DatabaseAway."""
-    return [Event(**row) for row in await db.fetch(SQL["events_since"], since)]
+async def history(db: Database, since: datetime | None = None) -> list[Event]:
+    """Events of queues and agents from ``since`` (aware; the last 24 hours when not given) for ``Router.rebuild``,
+    and each agent's last sign-in, break and return before that. Raises DatabaseAway."""
+    since = since or datetime.now(UTC) - timedelta(hours=24)
+    return [Event(**row) for row in await db.fetch(SQL["history"], since)]

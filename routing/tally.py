@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from routing.queues import Queue
 
@@ -36,6 +36,12 @@ class Tally:
             self.abandoned += 1
         else:
             self.overflowed += 1
+
+    def plus(self, later: Tally) -> Tally:
+        """Both together, or ``later`` alone when it is another day's and not empty."""
+        if self.day != later.day:
+            return later if later.offered else self
+        return Tally(self.day, *(mine + its for mine, its in zip(astuple(self)[1:], astuple(later)[1:], strict=True)))
 
     @property
     def service_level(self) -> float | None:

@@ -138,16 +138,51 @@ async def test_whatever_happens_the_invariants_hold_and_nothing_is_left_over(hal
 @pytest.mark.parametrize("seed", range(1000, 1030))
 async def test_a_killed_router_takes_up_its_log(hall: Hall, seed: int) -> None:
     await Schedule(hall, seed).runs(30)
-    old, log = hall.router, [as_stored(event) for event in hall.log]
+    log, old = [as_stored(event) for event in hall.log], hall.router
+    seats = {agent: replace(seat) for agent, seat in old.book.seats.items()}
+    answers = [old.book.tally(queue.name, old.now()).answers for queue in QUEUES]
+    await asyncio.sleep(1)
     new = Router(hall.exchange, hall.log, hall.clock, QUEUES, AGENTS, RULES)
     new.rebuild(log)
-    assert new.book.places == {}
-    assert new.check() == []
-    for agent, seat in old.book.seats.items():
-        if seat.state in (State.IDLE, State.OFFLINE, State.PAUSED, State.WRAP_UP):
-            assert new.book.seats[agent].state == seat.state
-            assert seat.agent.fixed or new.book.seats[agent].since == seat.since
-        else:
-            assert new.book.seats[agent].call_id is None
-            assert new.book.seats[agent].present == seat.present
+    assert (new.book.places, new.check()) == ({}, [])
+    for agent, seat in seats.items():
+        taken_up = new.book.seats[agent]
+        assert (taken_up.present, taken_up.call_id) == (seat.present, None)
+        if seat.call_id is None:
+            assert taken_up.state == seat.state
+            assert seat.agent.fixed or taken_up.since == seat.since
+    assert [new.book.tally(queue.name, new.now()).answers for queue in QUEUES] == answers
+    new.sync_phones(lambda user: user == "1002")
+    assert {seat.agent.phone for seat in new.book.seats.values() if seat.reachable and not seat.agent.fixed} <= {"1002"}
     await new.close()
+
+
+async def test_a_log_that_comes_late_leaves_living_calls_alone(hall: Hall, li: Agent, zhang: Agent) -> None:
+    """The database was away at the start: calls came, then agents, then the history."""
+    queue = Queue("service", skills=("service",), wrap_up_seconds=30)
+    hall.opens([queue], [li, zhang])
+    hall.exchange.habits["1001"] = 1.0
+    hall.dials("before")
+    await hall.passes(5)
+    hall.router.pause("1002", "午休")
+    history, hall.log = [as_stored(event) for event in hall.log], []
+    await hall.passes(1)
+    for journey in hall.journeys.values():
+        journey.cancel()
+    await hall.passes(1)
+    old, hall.log = hall.router, []
+    late = hall.opens([queue])
+    late.phone_changed("1001", True)
+    hall.exchange.habits["1001"] = 2.0
+    hall.dials("during")
+    await hall.passes(1)
+    for agent in (li, zhang):
+        late.seat(agent)
+    await hall.passes(3)
+    late.rebuild(history)
+    await hall.passes()
+    assert (hall.state("1001"), hall.state("1002")) == (State.TALKING, State.PAUSED)
+    tally = late.book.tally("service", late.now())
+    assert (tally.offered, tally.answers) == (2, 2)
+    assert [event.kind for event in hall.log if event.call_id == "before"] == ["agent.talked"]
+    await old.close()
