@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,10 +156,15 @@ def main() -> None:
     arguments.add_argument("--model", type=Path, required=True)
     arguments.add_argument("--control", type=int, required=True)
     options = arguments.parse_args()
+    run(options.control, lambda: load(options.engine, options.model))
+
+
+def run(control_fd: int, load_engine: Callable[[], Engine]) -> None:
+    """Serve until the parent goes away. Exits with 2, having told why, when the engine raises ModelError."""
     os.nice(NICE)
-    control = socket.socket(fileno=options.control)
+    control = socket.socket(fileno=control_fd)
     try:
-        engine = load(options.engine, options.model)
+        engine = load_engine()
     except ModelError as error:
         send(control, {"failed": str(error)})
         raise SystemExit(2) from None

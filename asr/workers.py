@@ -71,10 +71,10 @@ class PooledListening:
 class PoolWorker:
     """One process and the listenings that it serves."""
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, module: str) -> None:
         self.open: dict[int, PooledListening] = {}
         self.process = WorkerProcess(
-            "asr.worker",
+            module,
             ("--engine", spec.engine, "--model", str(spec.model)),
             on_message=self._message,
             on_down=self._down,
@@ -91,10 +91,13 @@ class PoolWorker:
 
 
 class WorkerPool:
-    """Implements ``Recogniser``. Each listening goes to the ready worker that has the fewest."""
+    """Implements ``Recogniser``. Each listening goes to the ready worker that has the fewest.
 
-    def __init__(self, spec: EngineSpec, workers: int = 1) -> None:
-        self._workers = [PoolWorker(spec) for _ in range(workers)]
+    ``module`` is run with ``python -m``; another one may bring another engine.
+    """
+
+    def __init__(self, spec: EngineSpec, workers: int = 1, *, module: str = "asr.worker") -> None:
+        self._workers = [PoolWorker(spec, module) for _ in range(workers)]
         self._ids = itertools.count(1)
 
     @property

@@ -165,8 +165,8 @@ def _configured(settings: ModelSettings) -> tuple[list[EngineSpec], list[str]]:
     engine = engine_of(folder)
     if engine and settings.engine in ("auto", engine):
         return [EngineSpec(engine, folder)], []
-    wanted = "zipformer, Whisper or Vosk" if settings.engine == "auto" else settings.engine
-    return [], [f"recogniser: {folder} holds no {wanted} model; searching elsewhere"]
+    kind = "zipformer, Whisper or Vosk" if settings.engine == "auto" else settings.engine
+    return [], [f"recogniser: {folder} holds no {kind} model; searching elsewhere"]
 
 
 def _voices(settings: ModelSettings, places: Places) -> tuple[list[VoiceSpec], list[str]]:

@@ -44,13 +44,13 @@ class _Job:
 class Renderer:
     """One synthesiser under supervision. Its death delays the clause at hand; the others wait for the next life."""
 
-    def __init__(self, spec: VoiceSpec) -> None:
+    def __init__(self, spec: VoiceSpec, module: str) -> None:
         self._waiting: list[_Job] = []
         self._by_path: dict[Path, _Job] = {}
         self._running: _Job | None = None
         self._numbers = itertools.count(1)
         self.process = WorkerProcess(
-            "ivr.voice.worker",
+            module,
             _arguments(spec),
             on_message=self._message,
             on_down=self._down,

@@ -18,13 +18,16 @@ class Voice:
     """``spec`` None: no synthesiser; only recorded and cached prompts can be said.
 
     ``cache`` is a folder of ours (``<data>/prompts``); ``recorded`` the dialplan's folder with its manifest.
+    ``module`` is run with ``python -m``; another one may bring another synthesiser.
     """
 
-    def __init__(self, spec: VoiceSpec | None, cache: Path, recorded: Path | None = None) -> None:
+    def __init__(
+        self, spec: VoiceSpec | None, cache: Path, recorded: Path | None = None, *, module: str = "ivr.voice.worker"
+    ) -> None:
         voice = spec.voice.stem if spec and spec.voice else ""
         key = VoiceKey(spec.engine, voice, spec.speed) if spec else VoiceKey("none")
         self._cache = PromptCache(cache, key, RecordedPrompts(recorded) if recorded else None)
-        self._renderer = Renderer(spec) if spec else None
+        self._renderer = Renderer(spec, module) if spec else None
 
     async def start(self) -> None:
         """Load the synthesiser. Raises ModelError; the voice then still says what is recorded or cached."""

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,15 @@ def main() -> None:
     arguments.add_argument("--speed", type=float, default=1.0)
     arguments.add_argument("--control", type=int, required=True)
     options = arguments.parse_args()
+    run(options.control, lambda: load(options.engine, options.model, options.voice, options.speed))
+
+
+def run(control_fd: int, load_engine: Callable[[], Synthesiser]) -> None:
+    """Serve until the parent goes away. Exits with 2, having told why, when the engine raises ModelError."""
     os.nice(NICE)
-    control = socket.socket(fileno=options.control)
+    control = socket.socket(fileno=control_fd)
     try:
-        engine = load(options.engine, options.model, options.voice, options.speed)
+        engine = load_engine()
     except ModelError as error:
         send(control, {"failed": str(error)})
         raise SystemExit(2) from None
