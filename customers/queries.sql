@@ -24,3 +24,11 @@ ON CONFLICT DO NOTHING;
 INSERT INTO customers (id, name, gender, tier)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, gender = excluded.gender, tier = excluded.tier;
+
+-- name: names_to_greet
+-- The customers who joined last: whom to be ready to greet by name.
+SELECT name, surname, gender
+FROM customers
+WHERE gender <> ''
+ORDER BY id DESC
+LIMIT $1;
