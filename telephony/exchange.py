@@ -8,7 +8,7 @@ import secrets
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from calls.call import Call, Hangup, Side
 from calls.clock import Clock
@@ -22,11 +22,13 @@ from telephony.admission import Admission, Refused
 from telephony.caller import CallerLeg
 from telephony.config import TelephonyConfig
 from telephony.dialling import DialledLeg, Shown, first_to_answer
+from telephony.enrolment import Enrolments
 from telephony.faults import describe
 from telephony.incoming import IncomingCall
 from telephony.leg import Leg, Office
 from telephony.phones import Accounts, BindingStore, Phones
 from telephony.routes import Routes
+from telephony.sip.address import Address
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Invited, Malformed, Requested, Responded, SipEvent
@@ -58,6 +60,7 @@ class Telephony:
         self._routes = Routes(config, trunks, self.phones)
         self._music = Sound(config.hold_music)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._enrolments = Enrolments()
         self._draining = False
         self._office: Office | None = None
         self._on_call: OnCall | None = None
@@ -81,7 +84,7 @@ class Telephony:
                 admit=self._admission.stranger,
             )
         )
-        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=(self.phones,))
+        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=(self.phones, self._enrolments))
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
         await sip.open(sock)
@@ -121,6 +124,10 @@ class Telephony:
             "media_nodes": self._media.engine.open_nodes(),
             **self.office.sip.endpoint.live(),
         }
+
+    def registered(self, registrar: Address, user: str, password: str) -> AbstractAsyncContextManager[None]:
+        """While inside, be registered at ``registrar`` as ``user``, to be called there. Raises CallFailed."""
+        return self._enrolments.registered(self.office.sip, registrar, user, password)
 
     # -- calls.Exchange -------------------------------------------------------------------------------------------
 
@@ -163,7 +170,7 @@ class Telephony:
             case Requested(call=None):
                 self._requested(event)
             case Responded(call=None):
-                pass  # nothing is asked outside of dialogs
+                self._enrolments.take(event, self._clock.monotonic())
             case _:
                 leg = self.office.legs.get(event.call or "")
                 if leg is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
 from calls.clock import SystemClock
-from calls.phone import Sound
 from media.engine import MediaConfig
 from media.native import NativeEngine
 from media.server import MediaServer
@@ -25,6 +26,8 @@ from tests.telephony.softphone import T1
 
 OnCall = Callable[[IncomingCall], Awaitable[None]]
 PASSWORD = "wo-ai-dianhua"
+MUSIC = b"\x10\x20" * 800
+"""A tenth of a second of one constant sample: easy to recognise."""
 LEFT_OVER_PATIENCE = 10.0
 
 
@@ -64,22 +67,22 @@ async def answer_and_wait(incoming: IncomingCall) -> None:
     await incoming.phone.ended()
 
 
-@pytest.fixture
-async def switchboard() -> AsyncIterator[Switchboard]:
-    """Trunk ``carrier`` sends from 127.0.0.2 and takes outgoing calls at 127.0.0.2:5999; 127.0.0.9 is a stranger."""
-    config = TelephonyConfig(
-        listen_port=0,
-        trunks=(Trunk("carrier", (ip_network("127.0.0.2/32"),), outbound=Address("127.0.0.2", 5999)),),
-        numbers=frozenset({"4008001234"}),
-        hold_music=Sound(b"\x10\x20" * 800).pcm,
-        agent_silence=0.2,
-        t1=T1,
-    )
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[Switchboard]:
+    """An exchange: trunk ``carrier`` sends from 127.0.0.2, everybody else is a stranger."""
+    settings: dict[str, Any] = {
+        "listen_port": 0,
+        "trunks": (Trunk("carrier", (ip_network("127.0.0.2/32"),)),),
+        "numbers": frozenset({"4008001234"}),
+        "hold_music": MUSIC,
+        "agent_silence": 0.2,
+        "t1": T1,
+    }
     engine = NativeEngine(MediaConfig(port_low=40000, port_high=40999, realtime=False, silence_after=0.3))
     media = MediaServer(engine)
     media.start()
     book = AccountBook([account("1001"), account("8001", kind="customer", number="13900139000", display_name="李女士")])
-    telephony = Telephony(config, media, book, SystemClock())
+    telephony = Telephony(TelephonyConfig(**{**settings, **changes}), media, book, SystemClock())
     board = Switchboard(telephony, book, answer_and_wait)
     await telephony.start(board.on_call)
     try:
@@ -87,3 +90,9 @@ async def switchboard() -> AsyncIterator[Switchboard]:
     finally:
         await telephony.close()
         media.close()
+
+
+@pytest.fixture
+async def switchboard() -> AsyncIterator[Switchboard]:
+    async with running() as board:
+        yield board

@@ -23,7 +23,7 @@ from telephony.sip.uri import Uri
 from telephony.transport.udp import UdpTransport, bind
 
 E = TypeVar("E", bound=SipEvent)
-T1 = 0.02
+T1 = 0.008
 """Sixty-four of them, and every transaction has been forgotten."""
 PATIENCE = 5.0
 
