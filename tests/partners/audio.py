@@ -138,6 +138,12 @@ def tone(*frequencies: float, seconds: float = 1.0, dbfs: float = -12.0) -> Pcm:
     return np.clip(waves * 32767 * 10 ** (dbfs / 20), -32768, 32767).astype(np.int16)
 
 
+def levelled(pcm: Pcm, peak_dbfs: float = -3.0) -> Pcm:
+    """The same with its loudest sample at ``peak_dbfs``: some recordings are too quiet for an 8-bit phone."""
+    scale = 32767 * 10 ** (peak_dbfs / 20) / max(1, int(np.abs(pcm.astype(np.int32)).max(initial=0)))
+    return (pcm * scale).astype(np.int16)
+
+
 def spectrum_peaks(pcm: Pcm, count: int = 1) -> list[tuple[float, float]]:
     """The ``count`` strongest tones as (Hz, dB below full scale), strongest first, at least 30 Hz apart."""
     window = np.hanning(len(pcm))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import sys
 import tempfile
 import time
@@ -14,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
 
 from tests.partners.audio import Pcm, contains, read_wav, write_wav
 from tests.partners.process import free_port, launch, stop, until
@@ -268,11 +271,20 @@ class ProcessPhone(EventfulPhone):
     def heard(self) -> Pcm:
         """What was heard in the latest call; up to half a second behind while the call lasts."""
         calls = sorted(self.folder.glob("heard-*.wav"), key=lambda path: path.stat().st_mtime)
-        return read_wav(calls[-1]) if calls and calls[-1].stat().st_size > 44 else read_nothing()
+        return read_wav(calls[-1]) if calls and calls[-1].stat().st_size > 44 else np.zeros(0, dtype=np.int16)
 
 
-def read_nothing() -> Pcm:
-    """Nothing heard yet."""
-    import numpy as np
+def incoming_details(message: str) -> dict[str, str]:
+    """What an INVITE shows of the caller, as the fields of ``Incoming``."""
+    def header(name: str) -> str:
+        found = re.search(rf"^{name}\s*:\s*(.*?)\s*$", message, re.MULTILINE | re.IGNORECASE)
+        return found[1] if found else ""
 
-    return np.zeros(0, dtype=np.int16)
+    def user(value: str) -> str:
+        found = re.search(r"(?:sips?|tel):([^@;>]*)", value)
+        return found[1] if found else ""
+
+    sender = header("(?:From|f)")
+    name = re.match(r'"((?:[^"\\]|\\.)*)"|([^<"]*)<', sender)
+    shown = (name[1] or name[2] or "").strip() if name else ""
+    return {"from_user": user(sender), "display_name": shown, "pai": user(header("P-Asserted-Identity"))}

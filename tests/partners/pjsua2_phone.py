@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.partners.phone import ProcessPhone
+from tests.partners.phone import ProcessPhone, incoming_details
 
 
 class Pjsua2Phone(ProcessPhone):
@@ -27,22 +26,6 @@ class Pjsua2Phone(ProcessPhone):
 def tell(event: str, **details: Any) -> None:
     """One event to the parent."""
     os.write(1, json.dumps({"event": event, **details}).encode() + b"\n")
-
-
-def incoming_details(message: str) -> dict[str, str]:
-    """User and display name of From and the user of P-Asserted-Identity, out of the INVITE's text."""
-    def header(name: str) -> str:
-        found = re.search(rf"^{name}\s*:\s*(.*?)\s*$", message, re.MULTILINE | re.IGNORECASE)
-        return found[1] if found else ""
-
-    def user(value: str) -> str:
-        found = re.search(r"(?:sips?|tel):([^@;>]*)", value)
-        return found[1] if found else ""
-
-    sender = header("(?:From|f)")
-    name = re.match(r'"((?:[^"\\]|\\.)*)"|([^<"]*)<', sender)
-    shown = (name[1] or name[2] or "").strip() if name else ""
-    return {"from_user": user(sender), "display_name": shown, "pai": user(header("P-Asserted-Identity"))}
 
 
 def main() -> None:
@@ -208,7 +191,7 @@ def main() -> None:
             continue
         data = os.read(0, 65536)
         if not data:
-            return os._exit(0)  # the parent is gone: no farewells, the library's destruction takes a second
+            os._exit(0)  # the parent is gone: no farewells, the library's destruction takes a second
         *lines, waiting = (waiting + data).split(b"\n")
         for line in lines:
             try:

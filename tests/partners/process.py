@@ -16,9 +16,9 @@ LONGEST = 300
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def free_port(ip: str) -> int:
-    """A UDP port that is free at the moment on ``ip``."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A UDP (or TCP) port that is free at the moment on ``ip``."""
+    with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind((ip, 0))
         port: int = probe.getsockname()[1]
         return port

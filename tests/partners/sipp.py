@@ -217,7 +217,7 @@ class SippCaller(Sipp):
         self.caller = WITHHELD if number is None else f"{shown}<sip:{number}@{ip}>"
         lines = [*([f"P-Asserted-Identity: <sip:{asserted}@{ip}>"] if asserted else []), *headers]
         # An empty line would end the header, so there is always one to write.
-        self.identity = "\n".join(lines) or "Subject: telephone call"
+        self.identity = "\r\n".join(lines) or "Subject: telephone call"
 
     def _target(self) -> list[str]:
         return [f"{self.server[0]}:{self.server[1]}"]
