@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from asr.recogniser import Recogniser
 from calls import Caller, Dial, Finished, Heard, Outcome, Phone, Sound, ToQueue
@@ -16,26 +16,10 @@ from ivr.intents import IntentMatcher, Match
 from ivr.plan import Dialplan
 from ivr.saying import Note, Saying, Speaker
 from ivr.turn import Patience, Turn
+from selfservice import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-
-class Answer(Protocol):
-    """What a self-service found."""
-
-    @property
-    def found(self) -> bool: ...
-
-    @property
-    def values(self) -> Mapping[str, str]: ...
-
-
-class Service(Protocol):
-    """What a conversation needs of a self-service."""
-
-    async def serve(self, caller: Caller, slots: Mapping[str, str]) -> Answer:
-        """Answer for this caller. Raises a HotlineError when it cannot."""
 
 
 class Conversation:

@@ -15,7 +15,7 @@ KEYS = "1234567890*#"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a dialplan may refer to. ``services`` maps a service's name to the values that it fills in."""
+    """What a dialplan may refer to. ``services`` maps a service's name to what it ``fills``."""
 
     queues: Collection[str]
     services: Mapping[str, Collection[str]]

@@ -124,8 +124,9 @@ class Rehearsal:
             if not ask.intents:
                 raise Mismatch(f"the caller speaks, but the hotline {self._now()}")
             match = self._matcher.match(syllables(words), ask.intents)
-            nearest = f"; nearest: {match.ranked[0].name} {match.ranked[0].confidence}" if match.ranked else ""
-            self._understood = f" ('{words}' was {match.intent.name if match.intent else 'not'} understood{nearest})"
+            nearest = f"; nearest: {match.ranked[0].name}, {match.ranked[0].confidence}" if match.ranked else ""
+            meant = f"understood as {match.intent.name}" if match.intent else "not understood"
+            self._understood = f" ('{words}' was {meant}{nearest})"
             return Understood(match.intent) if match.intent else NotUnderstood()
 
         self._answer(hear, "speaks")

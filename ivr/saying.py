@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from calls import Sound
-from calls.errors import HotlineError
 
 Note = Callable[[str, Mapping[str, object]], None]
 """Takes what happened (``prompt.played``) and its details (JSON values)."""
@@ -37,15 +36,18 @@ class Saying:
         """The sounds in order. A sentence that cannot be said is noted and left out; the others are still said."""
         for text in self.texts:
             pieces = aiter(self._speaker.say(text))
-            while True:
-                try:
-                    async with asyncio.timeout(self._within):
-                        sound = await anext(pieces, None)
-                except (HotlineError, TimeoutError) as error:
-                    self._note("voice.failed", {"text": text, "problem": str(error) or "took too long"})
-                    break
-                if sound is None:
-                    break
-                if self.began is None:
-                    self.began = asyncio.get_running_loop().time()
-                yield sound
+            try:
+                while (sound := await self._next(pieces)) is not None:
+                    if self.began is None:
+                        self.began = asyncio.get_running_loop().time()
+                    yield sound
+            except Exception as error:  # noqa: BLE001 - whatever ails the voice, the call goes on without this sentence
+                self._note("voice.failed", {"text": text, "problem": str(error) or "took too long"})
+            finally:
+                close = getattr(pieces, "aclose", None)  # generators hold resources; other iterators have no aclose
+                if close is not None:
+                    await close()
+
+    async def _next(self, pieces: AsyncIterator[Sound]) -> Sound | None:
+        async with asyncio.timeout(self._within):
+            return await anext(pieces, None)

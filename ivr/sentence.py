@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ivr.voice.clauses import clauses
+
 CALLER_VALUES = ("caller.address", "caller.name", "caller.surname", "caller.title")
 """The placeholders that every sentence may use; a ``serve`` step's sentence adds its service's values."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_CLAUSE = re.compile(r"[^，。！？；：,!?;]+[，。！？；：,!?;]*")
 _HAN = "\u3000-\u303f\u4e00-\u9fff\uff00-\uffef"
 _FOLD = re.compile(rf"(?<=[{_HAN}])\s+(?=[{_HAN}])")
 
@@ -39,7 +40,7 @@ class Sentence:
     @property
     def clauses(self) -> tuple[str, ...]:
         """The clauses as written, each with the punctuation that ends it."""
-        return tuple(_CLAUSE.findall(self.text))
+        return tuple(clauses(self.text))
 
     @property
     def fixed(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import asyncio
 import selectors
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from ivr.intents import IntentMatcher
 from ivr.loader import load_dialplan
 from ivr.pinyin import syllables
 from ivr.plan import Dialplan, Known
+from selfservice import Served
 
 DIALPLANS = Path(__file__).parents[2] / "dialplans"
 KNOWN = Known(
     queues=frozenset({"service", "refunds", "complaints", "diagnosis"}),
-    services={"latest_order": frozenset({"product", "status"})},
+    services={"latest_order": ("product", "status", "date", "expected")},
 )
 SECONDS_PER_CHARACTER = 0.2
 
@@ -228,18 +229,19 @@ class FakeVoice:
         yield Sound(bytes(int(16_000 * SECONDS_PER_CHARACTER * len(text))), text)
 
 
-@dataclass(frozen=True)
-class FakeAnswer:
-    found: bool
-    values: Mapping[str, str] = field(default_factory=dict)
-
-
 class FakeService:
+    """Finds a coffee machine, at once, unless told otherwise."""
+
+    name = "latest_order"
+    fills = ("product", "status", "date", "expected")
+
     def __init__(self) -> None:
-        self.answer: FakeAnswer | Exception = FakeAnswer(True, {"product": "咖啡机", "status": "已经发货"})
+        self.answer: Served | Exception = Served(
+            True, {"product": "咖啡机", "status": "已经发货", "date": "11月20日", "expected": ""}
+        )
         self.takes = 0.0
 
-    async def serve(self, caller: Caller, slots: Mapping[str, str]) -> FakeAnswer:
+    async def serve(self, caller: Caller, slots: Mapping[str, str]) -> Served:
         await asyncio.sleep(self.takes)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -302,7 +304,7 @@ def virtually() -> Callable[[Coroutine[Any, Any, None]], None]:
     return run_virtually
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def main_plan() -> Dialplan:
     return load_dialplan(DIALPLANS / "main.yaml", KNOWN)
 
