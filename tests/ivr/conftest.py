@@ -287,6 +287,14 @@ class Stage:
         self.has_said(text)
         await asyncio.sleep(0.01)
 
+    async def hangs_up(self, call: asyncio.Task[Any]) -> None:
+        """A hang-up is the cancellation of the call's task; nothing may go on after it."""
+        call.cancel()
+        await asyncio.wait({call})
+        assert call.cancelled()
+        assert self.phone.silent
+        assert self.recogniser.open == 0
+
     def presses(self, key: str) -> None:
         self.phone.keys.put_nowait(key)
 
