@@ -30,6 +30,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # class 53: disk full, too many connections
     asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up, crashed
     asyncpg.PostgresSystemError,  # class 58: input/output error
+    asyncpg.InternalClientError,  # asyncpg's own state when a connection dies while it is being sent to
 )
 
 _abandoned: set[asyncio.Task[Any]] = set()
@@ -68,7 +69,8 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), self._connect_within)
+                async with asyncio.timeout(self._connect_within):
+                    await pool.close()
             except _AWAY:
                 pool.terminate()
 

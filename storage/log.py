@@ -15,7 +15,6 @@ from pathlib import Path
 
 import asyncpg
 
-from calls.errors import DatabaseAway
 from calls.events import Event
 from storage import queries
 from storage.database import Database, within
@@ -110,7 +109,7 @@ class EventLog:
                 self._wake.clear()
                 if not self._memory:
                     await self._wake.wait()
-            except (DatabaseAway, asyncpg.PostgresError, OSError) as error:  # OSError: the spool cannot be read
+            except Exception as error:  # noqa: BLE001 - whatever it is, events are kept and writing goes on
                 self._say_away(error)
                 await self._spool_for(self._retry_every)
 
@@ -143,7 +142,8 @@ class EventLog:
             self._wake.clear()
             await self._spool_memory()
             try:
-                await asyncio.wait_for(self._wake.wait(), retry_at - loop.time())
+                async with asyncio.timeout_at(retry_at):  # wait_for would swallow a cancellation that meets the wake
+                    await self._wake.wait()
             except TimeoutError:
                 return
 
