@@ -22,6 +22,7 @@ from asr.pinyin import split_tone
 _RARE = 20
 """Words below this count in jieba's dictionary (of 60 million) cost memory and help nobody: 78,000 remain."""
 _LONGEST = 12
+_NAMES = frozenset(["nr", "nrt", "ns", "nz"])
 _WRONG_TONE = 2.5
 _NUMERALS = "零一二三四五六七八九十百千万幺两点"
 _NUMERAL = 5.5
@@ -100,9 +101,10 @@ def _read_lexicon() -> Lexicon:
 def _frequent_words() -> Iterator[tuple[str, int]]:
     with (Path(jieba.__file__).parent / "dict.txt").open(encoding="utf-8") as lines:
         for line in lines:
-            text, count, *_ = line.split(" ")
+            text, count, kind = line.split()
             if int(count) >= _RARE and len(text) <= _LONGEST:
-                yield text, int(count)
+                # One character that is a name (浜) was counted where the name was cut apart; alone it is rare.
+                yield text, int(count) // 20 + 1 if len(text) == 1 and kind in _NAMES else int(count)
 
 
 def _readings(text: str) -> list[list[str]]:
