@@ -1,0 +1,106 @@
+"""The calls in progress, folded from events as they are written: who calls, since when, and what happens now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from calls import Event
+
+
+class Stage(StrEnum):
+    """Where a call in progress stands."""
+
+    ARRIVING = "arriving"
+    FLOW = "flow"
+    """Heard and helped by the dialplan."""
+    WAITING = "waiting"
+    RINGING = "ringing"
+    """An agent's phone rings."""
+    DIALLING = "dialling"
+    TALKING = "talking"
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """One call. ``began`` and ``since`` (of the stage) are Unix times; ``caller`` is masked, empty when withheld."""
+
+    id: str
+    caller: str
+    called: str
+    began: float
+    since: float
+    stage: Stage = Stage.ARRIVING
+    queue: str = ""
+    agent: str = ""
+
+
+class LiveCalls:
+    """Fed with every event by ``note``; holds only calls that are not over."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, LiveCall] = {}
+        self._watchers: set[Callable[[], None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def all(self) -> list[LiveCall]:
+        """Oldest first."""
+        return list(self._calls.values())
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` after every change; returns what ends the subscription."""
+        self._watchers.add(changed)
+        return lambda: self._watchers.discard(changed)
+
+    def note(self, event: Event) -> None:
+        """Fold one event. Kinds that change nothing here are passed over."""
+        if event.call_id is None:
+            return
+        if event.kind == "call.invited":
+            self._calls[event.call_id] = _invited(event.call_id, event)
+        elif event.kind == "call.ended":
+            self._calls.pop(event.call_id, None)
+        elif event.kind not in _STAGES or event.call_id not in self._calls:
+            return
+        else:
+            _advance(self._calls[event.call_id], event)
+        for changed in tuple(self._watchers):
+            changed()
+
+
+def _invited(call_id: str, event: Event) -> LiveCall:
+    at = event.at.timestamp()
+    caller, called = (str(event.details.get(key) or "") for key in ("caller", "called"))
+    return LiveCall(call_id, "" if caller == "None" else caller, called, at, at)
+
+
+def _advance(call: LiveCall, event: Event) -> None:
+    stage = _STAGES[event.kind]
+    if stage is not call.stage:
+        call.stage, call.since = stage, event.at.timestamp()
+    if stage is Stage.WAITING:
+        call.queue = str(event.details.get("queue", call.queue))
+    if stage in (Stage.RINGING, Stage.TALKING):
+        call.agent = event.agent or call.agent
+    else:
+        call.agent = ""
+
+
+_STAGES: Mapping[str, Stage] = {
+    "call.answered": Stage.FLOW,
+    "queue.entered": Stage.WAITING,
+    "queue.offered": Stage.RINGING,
+    "queue.withdrawn": Stage.WAITING,
+    "queue.refused": Stage.WAITING,
+    "queue.answered": Stage.TALKING,
+    "agent.talked": Stage.FLOW,
+    "queue.left": Stage.FLOW,
+    "call.dialling": Stage.DIALLING,
+    "call.not_answered": Stage.FLOW,
+    "call.bridged": Stage.TALKING,
+    "leg.ended": Stage.FLOW,
+}
+"""Kind of event → the stage that begins with it."""

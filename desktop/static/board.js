@@ -1,0 +1,122 @@
+"use strict";
+// The board arrives whole after every change; between changes only the clocks move, here.
+
+const STATES = { offline: "离线 Offline", idle: "空闲 Idle", ringing: "振铃 Ringing", talking: "通话 Talking",
+  wrap_up: "整理 Wrap-up", paused: "小休 Paused" };
+const STAGES = { arriving: "接入 Arriving", flow: "自助 Self-service", waiting: "等待 Waiting", ringing: "振铃 Ringing",
+  dialling: "外呼 Dialling", talking: "通话 Talking" };
+const LONG_WAIT = 60;
+const byId = (id) => document.getElementById(id);
+let board = null;
+let ahead = 0; // seconds by which this machine's clock is before the server's
+
+const now = () => Date.now() / 1000 - ahead;
+const span = (seconds) => {
+  const s = Math.max(0, Math.floor(seconds));
+  const rest = `${String(Math.floor(s / 60) % 60).padStart(2, "0")}:${String(s % 60).padStart(2, "0")}`;
+  return s < 3600 ? rest : `${Math.floor(s / 3600)}:${rest}`;
+};
+const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)}%`);
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function row(cells) {
+  const made = element("tr");
+  for (const cell of cells) made.append(cell);
+  return made;
+}
+
+const text = (value) => element("td", value);
+const number = (value, late) => element("td", value, late ? "n late" : "n");
+
+function clock(since, late = false, name = "td") {
+  const made = element(name, span(now() - since), name === "td" ? "n" : "");
+  made.dataset.since = since;
+  if (late) made.dataset.late = LONG_WAIT;
+  return made;
+}
+
+function fill(body, rows, columns) {
+  const empty = element("td", "暂无 None", "none");
+  empty.colSpan = columns;
+  body.replaceChildren(...(rows.length ? rows : [row([empty])]));
+}
+
+function queueRow(queue) {
+  const name = element("th", queue.title);
+  name.scope = "row";
+  const longest = queue.waiting ? clock(board.now - queue.longest_wait, true) : number("–");
+  return row([name, number(queue.waiting), longest, number(queue.talking), number(queue.idle_agents),
+    number(queue.answered), number(queue.abandoned), number(queue.overflowed), number(percent(queue.service_level))]);
+}
+
+function agentCard(agent) {
+  const card = element("li");
+  card.dataset.state = agent.state;
+  const who = element("div", undefined, "who");
+  who.append(element("span", agent.name), element("span", agent.id === agent.name ? "" : agent.id));
+  const what = element("div", undefined, "what");
+  what.append(element("span", STATES[agent.state] ?? agent.state), clock(agent.since, false, "span"));
+  const skills = Object.entries(agent.skills).map(([skill, level]) => `${skill} ${level}`).join(" · ");
+  card.append(who, what, element("div", agent.fixed ? "固定话机 Fixed phone" : skills, "skills"));
+  return card;
+}
+
+function callRow(call) {
+  const title = board.queues.find((queue) => queue.name === call.queue)?.title ?? call.queue;
+  const agent = board.agents.find((one) => one.id === call.agent)?.name ?? call.agent;
+  return row([text(call.caller || "未显示 Withheld"), text(call.called), text(STAGES[call.stage] ?? call.stage),
+    text(title), text(agent), clock(call.since, call.stage === "waiting"), clock(call.began)]);
+}
+
+function show() {
+  const { calls, queues, agents } = board;
+  const people = agents.filter((agent) => !agent.fixed);
+  const longest = Math.max(0, ...queues.map((queue) => queue.longest_wait));
+  byId("sum-calls").textContent = calls.length;
+  byId("sum-waiting").textContent = queues.reduce((sum, queue) => sum + queue.waiting, 0);
+  byId("sum-longest").replaceChildren(longest ? clock(board.now - longest, true, "span") : "–");
+  byId("sum-idle").textContent = `${people.filter((agent) => agent.state === "idle").length}/${people.length}`;
+  fill(byId("queues"), queues.map(queueRow), 9);
+  fill(byId("calls"), calls.map(callRow), 7);
+  byId("agents").replaceChildren(...agents.map(agentCard));
+  tick();
+}
+
+function tick() {
+  for (const each of document.querySelectorAll("[data-since]")) {
+    const passed = now() - Number(each.dataset.since);
+    each.textContent = span(passed);
+    each.classList.toggle("late", each.dataset.late !== undefined && passed > Number(each.dataset.late));
+  }
+}
+
+function linked(up) {
+  const link = byId("link");
+  link.dataset.up = up ? "yes" : "no";
+  link.replaceChildren(up ? "实时 " : "连接中断，正在重连… ", element("span", up ? "Live" : "Reconnecting"));
+  link.lastChild.lang = "en";
+}
+
+function connect(pause = 500) {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
+  socket.onmessage = (message) => {
+    board = JSON.parse(message.data);
+    ahead = Date.now() / 1000 - board.now;
+    pause = 500;
+    linked(true);
+    show();
+  };
+  socket.onclose = () => {
+    linked(false);
+    setTimeout(connect, pause, Math.min(pause * 2, 10000));
+  };
+}
+
+setInterval(tick, 1000);
+connect();
