@@ -31,6 +31,7 @@ class Registration:
     ) -> None:
         self._endpoint, self._registrar, self._destination = endpoint, registrar, destination
         self._address, self._credentials, self._expires = address, credentials, expires
+        self._contact = NameAddr(Uri(user=address.uri.user, host=endpoint.config.host, port=endpoint.config.port))
         self._call_id = endpoint.config.ids()
         self._sequence = 0
         self._pending = ""
@@ -90,7 +91,7 @@ class Registration:
             self._destination,
             from_=self._address,
             to=self._address,
-            headers=[("Contact", self._endpoint.config.contact), ("Expires", str(expires))],
+            headers=[("Contact", str(self._contact)), ("Expires", str(expires))],
             credentials=self._credentials,
             call_id=self._call_id,
             sequence=self._sequence,
@@ -99,10 +100,9 @@ class Registration:
 
     def _granted(self, response: Response) -> int:
         """Seconds that the registrar gave our contact."""
-        ours = NameAddr.parse(self._endpoint.config.contact).uri
         try:
             for contact in response.contacts:
-                if contact.uri.matches(ours) and contact.expires is not None:
+                if contact.uri.matches(self._contact.uri) and contact.expires is not None:
                     return max(contact.expires, 1)
             lines = response.lines("Expires")
             return max(number(lines[0], "Expires"), 1) if lines else self._expires
