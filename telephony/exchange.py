@@ -87,7 +87,7 @@ class Telephony:
         sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=(self.phones, self._enrolments))
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
-        await sip.open(sock)
+        sip.open(sock)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new calls (503), wait for running ones, cut what is left after ``seconds``. All is over on return."""
@@ -106,7 +106,7 @@ class Telephony:
         if self._office is None:
             return
         await self.drain(0)
-        await self.office.sip.close()
+        self.office.sip.close()
         await self.phones.close()
         self._office = None
 
@@ -118,12 +118,10 @@ class Telephony:
 
     def live(self) -> dict[str, int]:
         """What is in use at this moment; all 0 when nothing is left over."""
-        return {
-            "calls": len(self._tasks),
-            "legs": len(self.office.legs),
-            "media_nodes": self._media.engine.open_nodes(),
-            **self.office.sip.endpoint.live(),
-        }
+        counts = {"calls": len(self._tasks), "media_nodes": self._media.engine.open_nodes()}
+        if self._office is not None:
+            counts |= {"legs": len(self._office.legs), **self._office.sip.endpoint.live()}
+        return counts
 
     def registered(self, registrar: Address, user: str, password: str) -> AbstractAsyncContextManager[None]:
         """While inside, be registered at ``registrar`` as ``user``, to be called there. Raises CallFailed."""
@@ -188,6 +186,7 @@ class Telephony:
             self.counters[refused.counter] += 1
             self.office.sip.endpoint.reject(event.call, refused.status, now, refused.reason, refused.headers)
             return
+        self.counters["calls"] += 1
         leg = CallerLeg(
             self.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
         )

@@ -26,6 +26,7 @@ from telephony.transport.udp import UdpTransport
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+RECORDING_PATIENCE = 5.0
 KEYS = frozenset("0123456789*#ABCD")
 
 
@@ -129,7 +130,8 @@ class Leg:
     async def ended(self) -> Hangup:
         await self._over.wait()
         if self.audio is not None and self.audio.recorded is not None:
-            await asyncio.shield(self.audio.recorded)  # whoever comes for the recording finds it whole
+            # Whoever comes for the recording finds it whole; a disk that hangs must not keep the call for ever.
+            await asyncio.wait([self.audio.recorded], timeout=RECORDING_PATIENCE)
         assert self.hangup is not None
         return self.hangup
 
@@ -242,7 +244,7 @@ class Leg:
             case Requested():
                 self._requested(event)
             case Responded(response=response):
-                self._responded(response.cseq.method)
+                self._responded(response.cseq.method, response.status)
             case _:
                 pass
 
@@ -305,12 +307,15 @@ class Leg:
         self._probe = asyncio.get_running_loop().call_later(patience, self._gone)
         self._sip.flush()
 
-    def _responded(self, method: str) -> None:
+    def _responded(self, method: str, status: int) -> None:
         if method != "OPTIONS" or self._probe is None:
             return
-        # Any answer is a sign of life. 408 and 481 never come here: they end the dialog (RFC 3261 section 12.2.1.2).
+        # Almost any answer is a sign of life. 408 and 481 end the dialog by themselves (RFC 3261 section 12.2.1.2),
+        # 503 is what the network's refusal looks like.
         self._probe.cancel()
         self._probe = None
+        if status == 503:
+            self._gone()
 
     def _gone(self) -> None:
         self._office.counters["phones_gone"] += 1

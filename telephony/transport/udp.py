@@ -1,13 +1,18 @@
-"""SIP over UDP on asyncio: receive, feed, send what came out, hand on the events, re-arm one timer."""
+"""SIP over UDP on asyncio: receive, feed, send what came out, hand on the events, re-arm one timer.
+
+The socket is read here and not by an asyncio transport, because only so the kernel can be asked which datagram an
+ICMP error was about: a phone whose program is gone then fails at once and not after the ringing time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 from calls.clock import Clock
 from calls.errors import ConfigError
@@ -17,6 +22,11 @@ from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import SipEvent
 
 log = logging.getLogger(__name__)
+BATCH = 64
+"""Datagrams that are read before other work has its turn."""
+MAX_DATAGRAM = 65_535
+_IP_RECVERR = (socket.IPPROTO_IP, 11)  # linux/in.h; the socket module has no name for it
+_IPV6_RECVERR = (socket.IPPROTO_IPV6, 25)
 
 
 class Timed(Protocol):
@@ -35,6 +45,7 @@ def bind(host: str, port: int, buffer: int) -> socket.socket:
         # A burst of calls must fit while Python is busy elsewhere; the kernel grants up to net.core.[rw]mem_max.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        sock.setsockopt(*(_IPV6_RECVERR if ":" in host else _IP_RECVERR), 1)
         sock.bind((host, port))
     except OSError as error:
         sock.close()
@@ -46,7 +57,7 @@ def bind(host: str, port: int, buffer: int) -> socket.socket:
     return sock
 
 
-class UdpTransport(asyncio.DatagramProtocol):
+class UdpTransport:
     """The shell around one endpoint. After every call of a method of ``endpoint``, call ``flush``."""
 
     def __init__(
@@ -60,27 +71,33 @@ class UdpTransport(asyncio.DatagramProtocol):
         self.endpoint = endpoint
         self._clock, self._dispatch, self._counters = clock, dispatch, counters
         self._timed: tuple[Timed, ...] = (endpoint, *also)
-        self._wire: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
+        self._poll: select.epoll | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._flushing = False
-        self._closed = asyncio.Event()
 
     def now(self) -> float:
         return self._clock.monotonic()
 
-    async def open(self, sock: socket.socket) -> None:
-        """Take over a bound socket and begin to serve."""
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=sock)
+    def open(self, sock: socket.socket) -> None:
+        """Take over a bound socket and begin to serve on the running loop."""
+        self._socket = sock
+        # libuv stops to watch a descriptor that has an error waiting. An epoll around it is merely readable then.
+        self._poll = select.epoll()
+        self._poll.register(sock, select.EPOLLIN)
+        asyncio.get_running_loop().add_reader(self._poll.fileno(), self._readable)
         self.flush()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Send what is left and stop."""
         self.flush()
         self._disarm()
-        if self._wire is not None:
-            self._wire.close()
-            await self._closed.wait()
+        if self._poll is not None and self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._poll.fileno())
+            self._poll.close()
+            self._socket.close()
+        self._poll = self._socket = None
 
     def flush(self) -> None:
         """Send and dispatch until the endpoint has nothing more to say, then re-arm the timer."""
@@ -107,19 +124,27 @@ class UdpTransport(asyncio.DatagramProtocol):
 
     def _send(self) -> None:
         for data, to in self.endpoint.outgoing():
-            if self._wire is None:
+            if self._socket is None:
                 continue
             try:
-                self._wire.sendto(data, (to.host, to.port))
-            except (OSError, ValueError):  # no route, or a host that is no address: the transaction's timer tells
+                self._transmit(self._socket, data, to)
+            except OSError:
+                # No room in the socket's buffer, or no way there: the transaction's timers repeat or give up.
                 self._counters["send_failed"] += 1
+
+    def _transmit(self, sock: socket.socket, data: bytes, to: Address) -> None:
+        try:
+            sock.sendto(data, (to.host, to.port))
+        except ConnectionRefusedError:
+            # The socket reports an earlier datagram's error, once; this one has not been sent yet.
+            sock.sendto(data, (to.host, to.port))
 
     def _arm(self) -> None:
         due = min((moment for timed in self._timed if (moment := timed.deadline()) is not None), default=None)
         if due == self._due:
             return
         self._disarm()
-        if due is not None and self._wire is not None:
+        if due is not None and self._socket is not None:
             self._due = due
             self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self.now()), self._tick)
 
@@ -135,21 +160,28 @@ class UdpTransport(asyncio.DatagramProtocol):
             timed.tick(now)
         self.flush()
 
-    # -- asyncio.DatagramProtocol ---------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._wire = cast(asyncio.DatagramTransport, transport)  # by duck: neither loop's class is derived from it
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._counters["datagrams_in"] += 1
-        self.endpoint.receive(data, Address(addr[0], addr[1]), self.now())
+    def _readable(self) -> None:
+        sock = self._socket
+        if sock is None:
+            return
+        self._read_errors(sock)
+        for _ in range(BATCH):
+            try:
+                data, source = sock.recvfrom(MAX_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # an error that arrived just now: told next time
+            self._counters["datagrams_in"] += 1
+            self.endpoint.receive(data, Address(source[0], source[1]), self.now())
         self.flush()
 
-    def error_received(self, exc: Exception) -> None:
-        # An ICMP message does not say which datagram it is about; the transaction's timer finds out.
-        self._counters["icmp_errors"] += 1
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._wire = None
-        self._disarm()
-        self._closed.set()
+    def _read_errors(self, sock: socket.socket) -> None:
+        """Tell the endpoint which destinations the network refused (RFC 3261 section 8.1.3.1)."""
+        for _ in range(BATCH):
+            try:
+                _, _, _, refused = sock.recvmsg(0, 0, socket.MSG_ERRQUEUE)
+            except OSError:
+                return
+            self._counters["icmp_errors"] += 1
+            self.endpoint.unreachable(Address(refused[0], refused[1]), self.now())

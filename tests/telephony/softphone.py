@@ -50,11 +50,11 @@ class Softphone:
         self._sequence = 0
 
     async def __aenter__(self) -> Self:
-        await self.shell.open(self._sock)
+        self.shell.open(self._sock)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.shell.close()
+        self.shell.close()
         self.rtp.close()
 
     @property

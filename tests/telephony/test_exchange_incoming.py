@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from calls.call import Hangup, Side
-from calls.errors import LegGone
+from calls.call import Call, Hangup, Side
+from calls.errors import CallFailed, LegGone
 from calls.phone import Sound
 from media.engine import Codec
 from telephony import sdp
@@ -17,10 +20,11 @@ from telephony.incoming import IncomingCall
 from telephony.sip.address import Address
 from telephony.sip.events import Answered, Ended, Failed, Responded, Ringing
 from telephony.sip.message import Request, Response, parse
-from tests.telephony.conftest import Switchboard
+from tests.telephony.conftest import Switchboard, running
 from tests.telephony.softphone import Softphone, media_of
 
 HOTLINE = "4008001234"
+CALL = Call("a-call-without-a-leg", "carrier", HOTLINE, None, "main", datetime.now(UTC))
 TONE = Sound(b"\x00\x20\x00\xe0" * 4000)  # one second
 
 
@@ -285,6 +289,84 @@ async def test_hold_and_resume_are_answered_and_obeyed(switchboard: Switchboard)
         await switchboard.leaves_nothing_behind()
 
 
+async def test_a_caller_that_moves_is_followed(switchboard: Switchboard) -> None:
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        await incoming.phone.play(TONE, loop=True)
+        await incoming.phone.ended()
+
+    switchboard.serve = serve
+    async with Softphone() as caller, Softphone("127.0.0.3") as elsewhere:
+        call = caller.calls(HOTLINE, switchboard.address)
+        await caller.sees(Answered)
+        await caller.hears()
+        caller.sip.reinvite(call, elsewhere.offer(), caller.now)
+        caller.shell.flush()
+        assert (await caller.sees(Responded)).response.status == 200
+        assert (await elsewhere.hears())[0] == Codec.PCMA
+        caller.hangs_up(call)
+        await switchboard.leaves_nothing_behind()
+
+
+async def test_a_prompt_that_streams_is_cut_by_the_next_one(switchboard: Switchboard) -> None:
+    heard: list[float] = []
+    closed: list[bool] = []
+
+    async def pieces() -> AsyncIterator[Sound]:
+        try:
+            yield Sound(bytes(1600))
+            yield Sound(bytes(1600))
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def breaking() -> AsyncIterator[Sound]:
+        yield Sound(bytes(1600))
+        raise ValueError("the voice is gone")
+
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        first = await incoming.phone.play(pieces())
+        await asyncio.sleep(0)
+        second = await incoming.phone.play(Sound(bytes(1600)))
+        heard.extend([await first.finished(), await second.finished(), await second.stop()])
+        with pytest.raises(ValueError, match="the voice is gone"):
+            await (await incoming.phone.play(breaking())).finished()
+        heard.append(await (await incoming.phone.play(Sound(b""), loop=True)).stop())
+
+    switchboard.serve = serve
+    async with Softphone() as caller:
+        caller.calls(HOTLINE, switchboard.address)
+        await caller.sees(Ended)
+        await switchboard.leaves_nothing_behind()
+    assert heard[0] < 0.2
+    assert heard[1:] == [0.1, 0.1, 0.0]
+    assert closed == [True]
+
+
+async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    reader.setblocking(False)
+    pieces: list[bytes] = []
+
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        with incoming.phone.tapped(writer.fileno()):
+            while not any(pieces):
+                pieces.append((await asyncio.get_running_loop().sock_recv(reader, 4096)).strip(b"\0"))
+
+    switchboard.serve = serve
+    async with Softphone() as caller:
+        caller.calls(HOTLINE, switchboard.address)
+        answered = await caller.sees(Answered)
+        caller.speaks(media_of(answered.response), [b"\x2a" * 160] * 10)
+        await caller.sees(Ended)
+        await switchboard.leaves_nothing_behind()
+    reader.close()
+    writer.close()
+    assert any(pieces)
+
+
 async def test_the_answer_points_to_a_live_port(switchboard: Switchboard) -> None:
     async def serve(incoming: IncomingCall) -> None:
         await incoming.phone.answer()
@@ -300,3 +382,19 @@ async def test_the_answer_points_to_a_live_port(switchboard: Switchboard) -> Non
         assert (await caller.hears())[1] in spoken
         caller.hangs_up(call)
         await switchboard.leaves_nothing_behind()
+
+
+def test_the_exchange_runs_on_uvloop() -> None:
+    async def one_call() -> None:
+        async with running() as board, Softphone() as caller:
+            call = caller.calls(HOTLINE, board.address)
+            await caller.sees(Answered)
+            caller.hangs_up(call)
+            await board.leaves_nothing_behind()
+            gone = Softphone("127.0.0.5")
+            async with gone:
+                pass
+            with pytest.raises(CallFailed, match="503"):
+                await board.telephony.ring(gone.uri, call=CALL, shown=None, answer_within=3600)
+
+    uvloop.run(one_call())

@@ -169,6 +169,16 @@ async def test_nobody_answers(switchboard: Switchboard) -> None:
         await switchboard.leaves_nothing_behind()
 
 
+async def test_a_phone_whose_program_is_gone_fails_at_once(switchboard: Switchboard) -> None:
+    async with Softphone("127.0.0.5", "1001") as agent:
+        gone = agent.uri
+    with pytest.raises(CallFailed) as failed:
+        await switchboard.telephony.ring(gone, call=nobodys_call(), shown=SHOWN, answer_within=3600)
+    assert failed.value.status == 503
+    assert switchboard.telephony.counters["icmp_errors"] == 1
+    await switchboard.leaves_nothing_behind()
+
+
 async def test_a_hidden_number_stays_hidden(switchboard: Switchboard) -> None:
     async with Softphone("127.0.0.5", "1001") as agent:
         ringing = asyncio.create_task(switchboard.telephony.ring(agent.uri, call=nobodys_call(), shown=None))

@@ -12,6 +12,7 @@ from calls.call import Call
 from calls.phone import Sound
 from telephony.incoming import IncomingCall
 from tests.partners.audio import Pcm, contains
+from tests.partners.process import until
 from tests.partners.sipp import CallRefused, SippAgent, SippCaller
 from tests.telephony.conftest import Switchboard
 
@@ -135,6 +136,9 @@ async def test_two_sipps_hear_each_other_through_us(switchboard: Switchboard, ag
             await agent.hears(SENTENCE)
             await sipp.hears(REPLY)
             assert not contains(SENTENCE, sipp.heard(), 0.5), "nobody hears an echo"
+            for key in "42#":
+                sipp.press(key)
+            await until(lambda: agent.digits() == "42#", what="the keys at the agent's phone")
             await agent.hang_up()
             assert (await agent.ended(), await sipp.ended()) == (0, 0)
     await switchboard.leaves_nothing_behind()
