@@ -180,6 +180,8 @@ class Cluster:
 
     def _create(self) -> None:
         """Make the data beside its place and move it there when it is complete: a kill half-way leaves nothing."""
+        if self.data.exists():
+            raise ConfigError(str(self.data), "is no PostgreSQL data folder", "move it away")
         fresh = self.folder / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -188,10 +190,9 @@ class Cluster:
         self._run(
             "initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",  # sorts the same on every machine
+            *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
         )
         self._run("postgres", "--single", "-D", str(fresh), "template1", said=b"CREATE DATABASE hotline\n")
-        if self.data.exists():
-            raise ConfigError(str(self.data), "is no PostgreSQL data folder", "move it away")
         fresh.rename(self.data)
 
     def _launch(self) -> None:

@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 _AWAY = (
     OSError,
-    TimeoutError,
     asyncpg.PostgresConnectionError,  # class 08
     asyncpg.InsufficientResourcesError,  # class 53: disk full, too many connections
     asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up, crashed
@@ -71,7 +70,7 @@ class Database:
             try:
                 async with asyncio.timeout(self._connect_within):
                     await pool.close()
-            except _AWAY:
+            except (TimeoutError, *_AWAY):
                 pool.terminate()
 
     async def __aenter__(self) -> Database:
@@ -89,12 +88,20 @@ class Database:
         try:
             async with self._pool.acquire(timeout=self._connect_within) as connection:
                 yield connection
+        except TimeoutError as error:
+            raise DatabaseAway("the database did not answer in time") from error
         except _AWAY as error:
-            raise DatabaseAway(f"the database does not answer: {type(error).__name__}: {error}") from error
+            raise await self._gone(error) from error
         except asyncpg.InterfaceError as error:
             if "clos" not in str(error):  # wrong use of a connection, not a connection or pool that closed under us
                 raise
-            raise DatabaseAway(f"the database went away: {error}") from error
+            raise await self._gone(error) from error
+
+    async def _gone(self, error: Exception) -> DatabaseAway:
+        """A connection broke. The others of the pool lead to the same dead server, known or not: replace them all."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+        return DatabaseAway(f"the database does not answer: {type(error).__name__}: {error}")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

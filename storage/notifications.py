@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Listening:
     """Listening has begun, or begun again. What was announced before is unknown: read the tables once more."""
 
 
-async def notifications(db: Database, channel: str) -> AsyncIterator[Notified | Listening]:
+async def notifications(db: Database, channel: str) -> AsyncGenerator[Notified | Listening, None]:
     """What happens on ``channel``, without end. ``Listening`` comes first and after every lost connection."""
     failures = 0
     while True:
@@ -45,7 +45,7 @@ async def notify(db: Database, channel: str, payload: str = "") -> None:
     await db.execute("SELECT pg_notify($1, $2)", channel, payload)
 
 
-async def _one_connection(db: Database, channel: str) -> AsyncIterator[Notified | Listening]:
+async def _one_connection(db: Database, channel: str) -> AsyncGenerator[Notified | Listening, None]:
     """Items until the connection is lost. It is not one of the pool's, which forget their listeners on release."""
     connection = await asyncpg.connect(db.dsn, timeout=5)
     items: asyncio.Queue[Notified | Listening | None] = asyncio.Queue()
