@@ -139,10 +139,14 @@ class Hall:
 
     def dials(self, call_id: str, queue: str = "service", *, tier: str = "", max_wait: float | None = None,
               head: bool = False) -> None:
-        call = Call(call_id, "test", "95188", PhoneNumber("+8613800138000"), "main", MORNING)
-        caller = Caller(Identity.ONE, call.number, 1, "王芳", "王", "女士", tier)
         self.journeys[call_id] = asyncio.get_running_loop().create_task(
-            self._journey(call, caller, queue, max_wait, head), name=call_id)
+            self._journey(self.call(call_id), self.caller(tier), queue, max_wait, head), name=call_id)
+
+    def call(self, call_id: str) -> Call:
+        return Call(call_id, "test", "95188", PhoneNumber("+8613800138000"), "main", MORNING)
+
+    def caller(self, tier: str = "") -> Caller:
+        return Caller(Identity.ONE, PhoneNumber("+8613800138000"), 1, "王芳", "王", "女士", tier)
 
     async def _journey(self, call: Call, caller: Caller, queue: str, max_wait: float | None, head: bool) -> str:
         async with self.router.waiting(call, caller, queue, max_wait=max_wait, head=head) as ticket:

@@ -286,3 +286,72 @@ async def test_an_unknown_queue_is_named_with_those_that_exist(hall: Hall, servi
     hall.dials("a", "refund")
     with pytest.raises(ConfigError, match=r"refund.*there are service"):
         await hall.journeys["a"]
+
+
+async def test_a_fixed_phone_that_is_an_agent_s_is_that_agent(hall: Hall, li: Agent) -> None:
+    router = hall.opens([Queue("vip", phones=("1001",), wrap_up_seconds=5)], [li])
+    assert list(router.book.seats) == ["1001"]
+    hall.exchange.habits["1001"] = 1.0
+    hall.dials("a", "vip")
+    await hall.passes(1)
+    hall.hangs_up("a")
+    await hall.passes()
+    assert hall.state("1001") is State.WRAP_UP
+
+
+async def test_leaving_the_queue_ends_a_search_that_runs_elsewhere(hall: Hall, li: Agent, service: Queue) -> None:
+    router = hall.opens([service], [li])
+    async with router.waiting(hall.call("a"), hall.caller(), "service") as ticket:
+        search = asyncio.create_task(ticket.agent())
+        await hall.passes(1)
+        assert hall.ringing == [("1001", "a")]
+        with pytest.raises(RuntimeError, match="already searches"):
+            await ticket.agent()
+    assert search.cancelled()
+    assert hall.exchange.cancelled == [("1001", "a")]
+    assert hall.log[-1].details["why"] == "left"
+    await hall.passes()
+
+
+async def test_leaving_the_queue_hangs_up_an_agent_who_was_never_talked_to(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    router = hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    async with router.waiting(hall.call("a"), hall.caller(), "service") as ticket:
+        await ticket.agent()
+        assert hall.talks("1001") is not None
+        with pytest.raises(RuntimeError, match="already searches"):
+            await ticket.agent()
+    assert hall.talks("1001") is None
+    assert hall.state("1001") is State.WRAP_UP
+
+
+async def test_what_makes_no_sense_is_refused_in_words(hall: Hall, li: Agent, service: Queue) -> None:
+    router = hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    async with router.waiting(hall.call("a"), hall.caller(), "service") as ticket:
+        with pytest.raises(RuntimeError, match="call a already waits"):
+            async with router.waiting(hall.call("a"), hall.caller(), "service"):
+                raise AssertionError("one call in two queues")
+        with pytest.raises(RuntimeError, match="still in the line"):
+            await ticket.again()
+        with pytest.raises(RuntimeError, match="no agent to talk to"):
+            async with ticket.talking():
+                raise AssertionError("talking to nobody")
+        await ticket.agent()
+        async with ticket.talking():
+            pass
+        with pytest.raises(RuntimeError, match=r"again\(\) was not called"):
+            await ticket.agent()
+    with pytest.raises(KeyError):
+        router.pause("nobody")
+
+
+async def test_a_priority_that_the_flow_gives_counts_instead_of_the_tier_s(hall: Hall, service: Queue) -> None:
+    router = hall.opens([service])
+    hall.dials("gold", tier="APASS")
+    await hall.passes(1)
+    async with router.waiting(hall.call("urgent"), hall.caller(), "service", priority=9) as urgent:
+        assert urgent.position == 1
+        async with router.waiting(hall.call("cut"), hall.caller(), "service", head=True) as cut:
+            assert (cut.position, urgent.position, hall.tickets["gold"].position) == (1, 2, 3)

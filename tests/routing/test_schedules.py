@@ -120,7 +120,7 @@ def the_log_tells_the_same(hall: Hall, router: Router) -> None:
 async def test_whatever_happens_the_invariants_hold_and_nothing_is_left_over(hall: Hall, seed: int) -> None:
     tasks = asyncio.all_tasks()
     schedule = Schedule(hall, seed)
-    await schedule.runs(60)
+    await schedule.runs(30)
     the_log_tells_the_same(hall, hall.router)
     for call in list(hall.journeys):
         hall.hangs_up(call)
