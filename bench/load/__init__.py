@@ -1,0 +1,1 @@
+"""Load: calls at a rate through SIPp (``calls``), and paced RTP that measures the delay it meets (``rtp``)."""
