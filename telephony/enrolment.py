@@ -1,4 +1,4 @@
-"""Registering with somebody else's registrar: as a telephone of theirs, or as a trunk that a carrier wants registered."""
+"""Registering with somebody else's registrar: as a telephone of theirs, or as a trunk whose carrier wants it so."""
 
 from __future__ import annotations
 

@@ -36,6 +36,9 @@ from telephony.transport.udp import UdpTransport, bind
 from telephony.trunks import Trunks
 
 log = logging.getLogger(__name__)
+AFTERWARDS = 10.0
+"""Seconds that a call which was cut has for what it does after the hang-up."""
+SHUTTING_DOWN = Hangup(Side.HOTLINE, 503, "shutting down")
 OnCall = Callable[[IncomingCall], Awaitable[None]]
 
 
@@ -59,7 +62,7 @@ class Telephony:
         self._admission = Admission(config, trunks, self.phones, self.counters)
         self._routes = Routes(config, trunks, self.phones)
         self._music = Sound(config.hold_music)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
         self._draining = False
         self._office: Office | None = None
@@ -92,14 +95,21 @@ class Telephony:
     async def drain(self, seconds: float) -> None:
         """Refuse new calls (503), wait for running ones, cut what is left after ``seconds``. All is over on return."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for leg in [*self.office.legs.values()]:
-            leg.release(Hangup(Side.HOTLINE, 503, "shutting down"), refuse_with=503)
+        await self._over(seconds)
+        for task, leg in [*self._tasks.items()]:
+            if leg.hangup is None:  # whose leg is over is doing what must be done after a hang-up
+                leg.release(SHUTTING_DOWN, refuse_with=503)
+                task.cancel()
+        await self._over(AFTERWARDS)
         for task in self._tasks:
             task.cancel()
+        await self._over(None)
+        for other in [*self.office.legs.values()]:
+            other.release(SHUTTING_DOWN)
+
+    async def _over(self, seconds: float | None) -> None:
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait([*self._tasks], timeout=seconds)
 
     async def close(self) -> None:
         """Cut every call and stop listening. May be called twice, and before ``start``."""
@@ -201,8 +211,8 @@ class Telephony:
             phone=leg,
         )
         task = asyncio.create_task(self._serve(leg, incoming), name=f"call {leg.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = leg
+        task.add_done_callback(self._tasks.pop)
         leg.when_over(lambda hangup: task.cancel() if hangup.by is not Side.HOTLINE else None)
 
     def _requested(self, event: Requested) -> None:

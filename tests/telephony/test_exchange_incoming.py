@@ -245,6 +245,32 @@ async def test_a_drain_that_takes_too_long_cuts_the_calls(switchboard: Switchboa
         await switchboard.leaves_nothing_behind()
 
 
+async def test_what_a_call_does_after_the_hang_up_is_waited_for(switchboard: Switchboard) -> None:
+    sealing, sealed = asyncio.Event(), asyncio.Event()
+
+    async def seal() -> None:
+        sealing.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        sealed.set()
+
+    async def serve(incoming: IncomingCall) -> None:
+        try:
+            await incoming.phone.answer()
+            await incoming.phone.next_digit()
+        finally:
+            await asyncio.shield(seal())
+
+    switchboard.serve = serve
+    async with Softphone() as caller:
+        call = caller.calls(HOTLINE, switchboard.address)
+        await caller.sees(Answered)
+        caller.hangs_up(call)
+        await sealing.wait()
+        await switchboard.telephony.drain(0)
+        assert sealed.is_set()
+
+
 async def test_info_presses_keys(switchboard: Switchboard) -> None:
     keys: list[str] = []
 
