@@ -65,6 +65,10 @@ class Book:
 
     def seat(self, agent: Agent, now: float) -> None:
         """Give an agent a seat, or the new name and skills to the one who has it."""
+        for seat in [seat for seat in self.seats.values() if seat.agent.fixed and seat.agent.phone == agent.phone]:
+            if seat.call_id is not None:
+                return  # stays a fixed phone until it is seated when free
+            del self.seats[seat.agent.id]  # the phone has an owner after all: one phone, one seat
         if agent.id in self.seats:
             self.seats[agent.id].agent = agent
         elif agent.fixed:

@@ -288,9 +288,15 @@ async def test_an_unknown_queue_is_named_with_those_that_exist(hall: Hall, servi
         await hall.journeys["a"]
 
 
-async def test_a_fixed_phone_that_is_an_agent_s_is_that_agent(hall: Hall, li: Agent) -> None:
-    router = hall.opens([Queue("vip", phones=("1001",), wrap_up_seconds=5)], [li])
-    assert list(router.book.seats) == ["1001"]
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_fixed_phone_that_is_an_agent_s_is_that_agent(hall: Hall, li: Agent, late: bool) -> None:
+    router = hall.opens([Queue("vip", phones=("1001",), wrap_up_seconds=5)], [] if late else [li])
+    if late:
+        router.seat(li)
+        router.phone_changed("1001", False)
+        assert hall.state("1001") is State.OFFLINE
+        router.phone_changed("1001", True)
+    assert [seat.agent for seat in router.book.seats.values()] == [li]
     hall.exchange.habits["1001"] = 1.0
     hall.dials("a", "vip")
     await hall.passes(1)
