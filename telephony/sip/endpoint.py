@@ -244,4 +244,5 @@ class Endpoint:
             if isinstance(found.owner, Call):
                 self._leaving.over(found.owner)
             found.drop()
-        self._core.refuse(request.stamped(request.via.seen_from(source)), status, headers)
+        request.stamp(source)
+        self._core.refuse(request, status, headers)

@@ -34,7 +34,7 @@ class Intake:
             if isinstance(message, Response):
                 self._response(message, now)
             else:
-                message = message.stamped(message.via.seen_from(source))
+                message.stamp(source)
                 check(message)
                 self._request(message, source, now)
         except SipParseError as error:
@@ -45,10 +45,9 @@ class Intake:
     def _tell(self, request: Request, source: Address, error: SipParseError) -> None:
         """Tell the sender what is wrong, where enough of the request can be read to do so."""
         try:
-            via = request.via
-            if via.branch and request.call_id and request.from_tag:
-                stamped = request.stamped(via.seen_from(source))
-                self._core.refuse(stamped, error.status, reason=f"Bad {error.where}" if error.status == 400 else "")
+            if request.via.branch and request.call_id and request.from_tag:
+                request.stamp(source)
+                self._core.refuse(request, error.status, reason=f"Bad {error.where}" if error.status == 400 else "")
         except SipParseError:
             return
 

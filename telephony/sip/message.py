@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
+from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import is_token, number, split_list
 from telephony.sip.headers import Contact, CSeq, NameAddr, Via
@@ -32,17 +33,21 @@ class Message:
         self.fields = list(fields)
         self.body = body
         self._index: dict[str, list[str]] | None = None
-        self._seen: dict[object, object] = {}
+        self._seen: dict[str, object] = {}
 
     # -- text of headers ------------------------------------------------------------------------------------------
 
     def lines(self, name: str) -> list[str]:
         """The text of every line of this header, in order."""
-        if self._index is None:
-            self._index = {}
+        index = self._index
+        if index is None:
+            index = self._index = {}
             for key, value in self.fields:
-                self._index.setdefault(key, []).append(value)
-        return self._index.get(CANONICAL.get(name) or canonical(name), [])
+                if key in index:
+                    index[key].append(value)
+                else:
+                    index[key] = [value]
+        return index.get(name) or index.get(CANONICAL.get(name) or canonical(name)) or []
 
     def get(self, name: str, default: str = "") -> str:
         """The text of the first line of this header."""
@@ -55,9 +60,10 @@ class Message:
 
     # -- headers understood ---------------------------------------------------------------------------------------
 
-    def once(self, name: str, understand: Callable[[str, str], _T]) -> _T:
-        """Parse the only line of a header that must stand exactly once; the result is remembered."""
-        key = (name, understand)
+    def once(self, name: str, understand: Callable[[str, str], _T], aspect: str = "") -> _T:
+        """Understand the only line of a header that must stand exactly once; the result is remembered under ``aspect``,
+        or the name."""
+        key = aspect or name
         if key in self._seen:
             return cast(_T, self._seen[key])
         found = self.lines(name)
@@ -79,30 +85,21 @@ class Message:
 
     @property
     def from_(self) -> NameAddr:
-        return self.once("From", _address)
+        return self.once("From", NameAddr.parse)
 
     @property
     def to(self) -> NameAddr:
-        return self.once("To", _address)
+        return self.once("To", NameAddr.parse)
 
     @property
     def from_tag(self) -> str:
         """The tag of From, or empty."""
-        return self._tag("From")
+        return self.once("From", _tag, "From tag")
 
     @property
     def to_tag(self) -> str:
         """The tag of To, or empty."""
-        return self._tag("To")
-
-    def _tag(self, name: str) -> str:
-        # Every message is matched by its tags, few have their addresses read: look behind the last > only.
-        text = self.once(name, _text)
-        end = text.rfind(">")
-        if end < 0 or '"' in text[end:]:
-            return NameAddr.parse(text, name).tag
-        found = _TAG.search(text, end)
-        return found[1] if found else ""
+        return self.once("To", _tag, "To tag")
 
     @property
     def call_id(self) -> str:
@@ -110,7 +107,7 @@ class Message:
 
     @property
     def cseq(self) -> CSeq:
-        return self.once("CSeq", _cseq)
+        return self.once("CSeq", CSeq.parse)
 
     @property
     def contacts(self) -> list[Contact]:
@@ -166,16 +163,15 @@ class Request(Message):
     def __repr__(self) -> str:
         return f"<{self.method}, {len(self.fields)} headers>"
 
-    def stamped(self, via: Via) -> Request:
-        """The same request with ``via`` in place of its topmost hop."""
-        fields = list(self.fields)
-        for position, (name, text) in enumerate(fields):
-            if name == "Via":
-                fields[position] = (name, ", ".join([str(via), *split_list(text, name)[1:]]))
-                break
-        stamped = Request(self.method, self.target, fields, self.body)
-        stamped._seen = {**self._seen, "Via": via}
-        return stamped
+    def stamp(self, source: Address) -> None:
+        """Note on the topmost hop where the request came from: the one change that its receiver makes (18.2.1)."""
+        via = self.via.seen_from(source)
+        if via is self.via:
+            return
+        position, text = next((at, text) for at, (name, text) in enumerate(self.fields) if name == "Via")
+        self.fields[position] = ("Via", ", ".join([str(via), *split_list(text, "Via")[1:]]))
+        self._seen["Via"] = via
+        self._index = None
 
 
 class Response(Message):
@@ -215,7 +211,7 @@ def split(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_
     if not blank:
         raise SipParseError("message", "no empty line ends the headers")
     text = head.decode("utf-8", "surrogateescape")
-    if text.count("\n") != text.count("\r\n") or text.count("\r") != text.count("\r\n"):
+    if not text.count("\n") == text.count("\r\n") == text.count("\r"):
         raise SipParseError("message", "lines must end with CRLF and hold no other CR or LF")
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)  # section 7.3.1: a line that begins with white space continues the one above
@@ -269,17 +265,13 @@ def _start(line: str, fields: list[tuple[str, str]], body: bytes) -> Request | R
     return Request(first, target, fields, body)
 
 
-# Plain functions, because a bound classmethod is a new object at each look and would be no key to remember by.
-def _address(text: str, where: str) -> NameAddr:
-    return NameAddr.parse(text, where)
-
-
-def _cseq(text: str, where: str) -> CSeq:
-    return CSeq.parse(text, where)
-
-
-def _text(text: str, where: str) -> str:
-    return text
+def _tag(text: str, where: str) -> str:
+    # Every message is matched by its tags, few have their addresses read: look behind the last > only.
+    end = text.rfind(">")
+    if end < 0 or '"' in text[end:]:
+        return NameAddr.parse(text, where).tag
+    found = _TAG.search(text, end)
+    return found[1] if found else ""
 
 
 def _call_id(text: str, where: str) -> str:

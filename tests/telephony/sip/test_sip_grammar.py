@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +21,7 @@ from telephony.sip.uri import Uri
 from tests.telephony.sip.network import STRANGER, a_request
 
 tokens = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-.!%*_+`'~", min_size=1, max_size=12)
-texts = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=20)
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
 hosts = st.sampled_from(["example.com", "192.0.2.1", "[2001:db8::1]", "a-b.c"])
 ports = st.none() | st.integers(0, 65535)
 names = tokens.map(str.lower)
@@ -27,10 +30,12 @@ params = st.lists(st.tuples(names, values), max_size=3, unique_by=lambda item: i
 uri_params = st.lists(
     st.tuples(names, st.none() | tokens), max_size=3, unique_by=lambda item: item[0]
 ).map(tuple)
-users = st.text(min_size=1, max_size=15)
-sip_uris = st.builds(Uri, hosts, users.filter(lambda text: "\ud800" > max(text) or max(text) > "\udfff"), ports,
-                     st.sampled_from(["sip", "sips"]), uri_params)
+users = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=15)
+schemes = st.sampled_from(["sip", "sips"])
+sip_uris = st.builds(Uri, hosts, users, ports, schemes, uri_params)
 addresses = st.builds(NameAddr, sip_uris, texts.map(str.strip), params)
+auth_params = st.lists(st.tuples(names, tokens | texts.map(quote)), min_size=1, max_size=4).map(tuple)
+other_fields = st.lists(st.tuples(st.sampled_from(["Subject", "X-Any", "Reason"]), texts.map(str.strip)))
 vias = st.builds(Via, st.sampled_from(["UDP", "TCP", "TLS"]), hosts, ports, params)
 
 
@@ -60,7 +65,7 @@ def test_sequence_numbers_are_read_as_written(cseq: CSeq) -> None:
     assert CSeq.parse(str(cseq)) == cseq
 
 
-@given(st.builds(Challenge, tokens, st.lists(st.tuples(names, tokens | texts.map(quote)), min_size=1, max_size=4).map(tuple)))
+@given(st.builds(Challenge, tokens, auth_params))
 def test_challenges_are_read_as_written(challenge: Challenge) -> None:
     assert Challenge.parse(str(challenge)) == challenge
 
@@ -70,7 +75,7 @@ def test_quoting_is_undone(text: str) -> None:
     assert unquote(quote(text)) == text
 
 
-@given(tokens, sip_uris, st.lists(st.tuples(st.sampled_from(["Subject", "X-Any", "Reason"]), texts.map(str.strip))), st.binary())
+@given(tokens, sip_uris, other_fields, st.binary())
 def test_requests_are_read_as_written(method: str, uri: Uri, fields: list[tuple[str, str]], body: bytes) -> None:
     again = parse(bytes(Request(method, str(uri), fields, body)))
     assert isinstance(again, Request)
@@ -105,17 +110,15 @@ def test_a_message_with_any_bytes_changed_never_breaks_the_endpoint(data: st.Dat
     endpoint = Endpoint(EndpointConfig(host="127.0.0.1"))
     endpoint.receive(bytes(message), STRANGER, 0.0)
     endpoint.receive(bytes(message), STRANGER, 0.1)
-    for at in (1.0, 40.0, 80.0):
-        endpoint.tick(at)
+    for moment in (1.0, 40.0, 80.0):
+        endpoint.tick(moment)
     assert endpoint.live()["transactions"] <= 1
 
 
 @given(st.sampled_from([NameAddr.parse, Contact.parse, Via.parse, CSeq.parse, Challenge.parse, Uri.parse]), st.text())
-def test_any_text_is_read_or_refused(reader: object, text: str) -> None:
-    try:
-        reader(text)  # type: ignore[operator]
-    except SipParseError as error:
-        assert error.problem
+def test_any_text_is_read_or_refused(reader: Callable[[str], object], text: str) -> None:
+    with suppress(SipParseError):
+        assert reader(text) is not None
 
 
 @pytest.mark.parametrize("text", ['"' * 5000, "<" * 5000, '"\\' * 5000, "," * 5000, ";a=" * 3000, '<a>;b="' * 2000])
@@ -133,13 +136,25 @@ def test_hostile_lines_take_linear_time(text: str) -> None:
     ("text", "uri"),
     [
         ("sip:alice@atlanta.com", Uri("atlanta.com", "alice")),
-        ("sip:alice:secret@atlanta.com;transport=tcp", Uri("atlanta.com", "alice", None, "sip", (("transport", "tcp"),), "", "secret")),
-        ("sips:alice@atlanta.com?subject=project%20x", Uri("atlanta.com", "alice", None, "sips", (), "subject=project%20x")),
-        ("sip:+1-212-555-1212:1234@gateway.com;user=phone", Uri("gateway.com", "+1-212-555-1212", None, "sip", (("user", "phone"),), "", "1234")),
+        (
+            "sip:alice:secret@atlanta.com;transport=tcp",
+            Uri("atlanta.com", "alice", params=(("transport", "tcp"),), password="secret"),
+        ),
+        (
+            "sips:alice@atlanta.com?subject=project%20x",
+            Uri("atlanta.com", "alice", scheme="sips", headers="subject=project%20x"),
+        ),
+        (
+            "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+            Uri("gateway.com", "+1-212-555-1212", params=(("user", "phone"),), password="1234"),
+        ),
         ("SIP:%61lice@[2001:DB8::1]:5070", Uri("[2001:db8::1]", "alice", 5070)),
         ("sip:a;day=tuesday@b", Uri("b", "a;day=tuesday")),
         ("sip:sips%3Auser%40x@b", Uri("b", "sips:user@x")),
-        ("tel:+86-10-6552-9988;phone-context=example.com", Uri("", "+86-10-6552-9988", None, "tel", (("phone-context", "example.com"),))),
+        (
+            "tel:+86-10-6552-9988;phone-context=example.com",
+            Uri("", "+86-10-6552-9988", scheme="tel", params=(("phone-context", "example.com"),)),
+        ),
         ("urn:service:sos", Uri("", "service:sos", None, "urn")),
     ],
 )
@@ -148,7 +163,9 @@ def test_uris(text: str, uri: Uri) -> None:
     assert Uri.parse(str(uri)) == uri
 
 
-@pytest.mark.parametrize("text", ["", "sip:", "alice", "sip:a@", "sip:a b@c", "sip:a@b:x", "sip:a@b:70000", "sip:[::1", "sip:a@b c"])
+@pytest.mark.parametrize(
+    "text", ["", "sip:", "alice", "sip:a@", "sip:a b@c", "sip:a@b:x", "sip:a@b:70000", "sip:[::1", "sip:a@b c"]
+)
 def test_what_is_no_uri(text: str) -> None:
     with pytest.raises(SipParseError):
         Uri.parse(text)
@@ -197,7 +214,8 @@ def test_compact_names(short: str) -> None:
 
 
 def test_lines_are_unfolded_and_values_collected() -> None:
-    text = (b"\r\nOPTIONS sip:a SIP/2.0\r\nsubject: one\r\n  two\r\n\tthree\r\nv: SIP/2.0/UDP a,\r\n SIP / 2.0 / UDP b\r\n"
+    text = (b"\r\nOPTIONS sip:a SIP/2.0\r\nsubject: one\r\n  two\r\n\tthree\r\n"
+            b"v: SIP/2.0/UDP a,\r\n SIP / 2.0 / UDP b\r\n"
             b'VIA: SIP/2.0/UDP c\r\nContact: "x, y" <sip:a,b@c>, <sip:d>\r\n\r\n')
     message = parse(text)
     assert message.get("Subject") == "one two three"
@@ -218,7 +236,8 @@ def test_a_body_ends_where_content_length_says() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"hello", b"OPTIONS sip:a SIP/2.0\r\n", b"OPTIONS sip:a SIP/2.0\nVia: x\n\n", b"OPTIONS sip:a HTTP/1.1\r\n\r\n",
+        b"", b"hello", b"OPTIONS sip:a SIP/2.0\r\n", b"OPTIONS sip:a SIP/2.0\nVia: x\n\n",
+        b"OPTIONS sip:a HTTP/1.1\r\n\r\n",
         b"OPTIONS  sip:a SIP/2.0\r\n\r\n", b"OPTIONS sip:a SIP/2.0 \r\n\r\n", b"OP(TIONS sip:a SIP/2.0\r\n\r\n",
         b"SIP/2.0 99 Low\r\n\r\n", b"SIP/2.0 700 High\r\n\r\n", b"SIP/2.0 2e2 OK\r\n\r\n",
         b"OPTIONS sip:a SIP/2.0\r\nno colon\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\n: empty\r\n\r\n",
