@@ -34,7 +34,8 @@ def _encode_table_alaw() -> npt.NDArray[np.uint8]:
     magnitude = np.where(samples >= 0, samples, ~samples) >> 4
     segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 3, 0)
     step = np.where(segment == 0, magnitude, (magnitude >> np.maximum(segment - 1, 0)) - 16)
-    return ((segment << 4 | step | np.where(samples >= 0, 0x80, 0)) ^ 0x55).astype(np.uint8)
+    codes: npt.NDArray[np.uint8] = ((segment << 4 | step | np.where(samples >= 0, 0x80, 0)) ^ 0x55).astype(np.uint8)
+    return codes
 
 
 def _encode_table_ulaw() -> npt.NDArray[np.uint8]:
@@ -43,7 +44,8 @@ def _encode_table_ulaw() -> npt.NDArray[np.uint8]:
     magnitude = np.minimum((np.where(samples >= 0, samples, ~samples) >> 2) + 33, 0x1FFF)
     segment = np.floor(np.log2(magnitude)).astype(np.int32) - 5
     step = (magnitude >> (segment + 1)) & 15
-    return (~(segment << 4 | step | np.where(samples >= 0, 0, 0x80)) & 0xFF).astype(np.uint8)
+    codes: npt.NDArray[np.uint8] = (~(segment << 4 | step | np.where(samples >= 0, 0, 0x80)) & 0xFF).astype(np.uint8)
+    return codes
 
 
 _FROM_ALAW, _FROM_ULAW = _decode_table_alaw(), _decode_table_ulaw()

@@ -101,7 +101,7 @@ std::pair<int, int> Engine::open_leg(const std::string& ip) {
 
 std::pair<int, int> Engine::open_recorder(const std::string& path) {
     if (closed_) throw std::logic_error("the media engine has been closed");
-    Recorder& recorder = add_recorder(create_file(path.c_str()).release());
+    Recorder& recorder = add_recorder(create_recording(path.c_str()).release());
     writer_.add(recorder);
     return {recorder.left.id, recorder.right.id};
 }

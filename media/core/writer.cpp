@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace media {
 
@@ -49,6 +50,14 @@ int write_at(int file, const void* bytes, std::int64_t size, std::int64_t at) {
 }
 
 }  // namespace
+
+Descriptor create_recording(const char* path) {
+    Descriptor file = create_file(path);
+    const auto header = wav_header(0);
+    if (const int error = write_at(file.get(), header.data(), header_size, 0))
+        throw std::system_error(error, std::system_category(), path);
+    return file;
+}
 
 void Writer::start() { thread_ = std::thread(&Writer::run, this); }
 

@@ -10,6 +10,9 @@
 
 namespace media {
 
+// A new, empty stereo WAV file. Throws std::system_error.
+Descriptor create_recording(const char* path);
+
 class Writer {
   public:
     using Post = std::function<void(const Event&)>;

@@ -1,0 +1,280 @@
+"""The media switch without I/O: packets, commands and the time go in; packets, events, taps and recordings come out.
+
+Two ways for sound to get through:
+
+- *relayed*: a leg whose only source is one other leg, at gain 1.0, gets each packet as it arrives, renumbered;
+- *mixed*: everybody else gets one frame every 20 ms, the sum of what the sources sound. Ticks are spread over 20
+  groups, 1 ms apart, so that they do not all fall into one burst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from media import g711
+from media.engine import Codec
+from media.reference.nodes import JitterBuffer, Leg, Node, Player, Samples, Side, Tap, saturate, scaled
+from media.reference.rtp import Packet, TelephoneEvent
+from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Order, Press
+from media.reference.table import Table
+
+GROUPS = 20
+SLOT_NS = 1_000_000
+NodeType = TypeVar("NodeType", bound=Node)
+_DECODE = {Codec.PCMA: g711.alaw_decode, Codec.PCMU: g711.ulaw_decode}
+_ENCODE = {Codec.PCMA: g711.alaw_encode, Codec.PCMU: g711.ulaw_encode}
+
+
+class Core:
+    """What happens to packets and in ticks. ``media.reference.switch`` adds the commands."""
+
+    def __init__(self, silence_after: float = 10.0) -> None:
+        self._silence_after = round(silence_after * 1e9)
+        self._now = self._slot = self._last_id = 0
+        self._nodes: dict[int, Node] = {}
+        self._table = Table()
+        self._ticking: dict[Node, int] = {}
+        self._sent: list[tuple[int, bytes, str, int]] = []
+        self._tapped: list[tuple[int, bytes]] = []
+        self._recorded: list[tuple[int, int, bytes]] = []
+        self._events: list[tuple[Any, ...]] = []
+
+    # -- time
+
+    def advance(self, now_ns: int) -> None:
+        """Run every tick that is due; commands and packets that follow happen at ``now_ns``."""
+        due = now_ns // SLOT_NS
+        self._slot = max(self._slot, due - 200)  # after a long halt the past is not played back
+        while self._slot < due:
+            self._slot += 1
+            self._now = max(self._now, self._slot * SLOT_NS)
+            self._tick(self._slot % GROUPS, self._slot * SLOT_NS)
+            if self._slot % 500 == 0:
+                self._check_silence()
+        self._now = max(self._now, now_ns)
+
+    def deadline(self) -> int | None:
+        """When ``advance`` must be called next."""
+        slots = [self._slot + 1 + (group - self._slot - 1) % GROUPS for group in self._ticking.values()]
+        if any(isinstance(node, Leg) for node in self._nodes.values()):
+            slots.append(self._slot + 500 - self._slot % 500)
+        return min(slots) * SLOT_NS if slots else None
+
+    def _check_silence(self) -> None:
+        for leg in self._nodes.values():
+            if not isinstance(leg, Leg) or leg.silence_said or leg.origin.remote is None:
+                continue
+            silent = self._now - max(leg.last_packet, leg.origin.since)
+            if silent >= self._silence_after:
+                leg.silence_said = True
+                self._events.append(("RtpSilence", leg.id, silent // 1_000_000 / 1000))
+
+    # -- packets
+
+    def packet(self, leg: int, data: bytes, address: str, port: int, now_ns: int) -> None:
+        """One datagram arrived."""
+        self._now = max(self._now, now_ns)
+        source = self._find(leg, Leg)
+        packet = Packet.parse(data)
+        content = None if packet is None else source.understand(packet)
+        if packet is None or content is None:
+            source.malformed += 1
+            return
+        if not source.origin.admit((address, port), now_ns):
+            source.strangers += 1
+            return
+        epoch = source.incoming.epoch
+        order = source.incoming.receive(packet)
+        if order is Order.REFUSED:
+            return
+        if epoch != source.incoming.epoch:
+            source.timeline.forget()
+            if source.jitter is not None:
+                source.jitter.forget_timing()
+        source.packets_in += 1
+        source.last_packet, source.silence_said = now_ns, False
+        self._relay(source, packet, content)  # before anything else: nobody waits for our bookkeeping
+        if source.packets_in == 1:
+            self._events.append(("FirstPacket", source.id, address, port))
+        if content == "event":
+            self._digit(source, packet)
+        elif isinstance(content, Codec):
+            self._distribute(source, packet, content, order)
+
+    def _relay(self, source: Leg, packet: Packet, content: Codec | str) -> None:
+        feed = (source.id, source.incoming.epoch)
+        for listener, _ in self._table.column(source):
+            if not isinstance(listener, Leg) or self._table.direct(listener) is not source:
+                continue
+            if listener.origin.remote is None:
+                continue
+            event = content == "event"
+            if content == "comfort noise" or (event and listener.digit_payload_type < 0):
+                listener.out.skip(feed, packet)
+                continue
+            heard = TelephoneEvent.parse(packet.payload).duration if event else 0
+            length = 0 if event else len(packet.payload)
+            renumbered = listener.out.relay(feed, packet, heard, length, self._now)
+            if renumbered is None:
+                continue
+            payload = packet.payload
+            if isinstance(content, Codec) and content is not listener.codec:
+                payload = _ENCODE[listener.codec](_DECODE[content](payload))
+            self._send(listener, renumbered, payload, event)
+
+    def _send(self, leg: Leg, packet: Packet, payload: bytes, event: bool = False) -> None:
+        payload_type = leg.digit_payload_type if event else leg.payload_type
+        ready = Packet(payload_type, packet.sequence, packet.timestamp, packet.ssrc, payload, packet.marker)
+        assert leg.origin.remote is not None
+        leg.packets_out += 1
+        self._sent.append((leg.id, bytes(ready), *leg.origin.remote))
+
+    def _digit(self, source: Leg, packet: Packet) -> None:
+        key = source.digits_in.receive(packet)
+        if key is None:
+            return
+        self._events.append(("DigitPressed", source.id, key))
+        # A relay has passed the packets on already; a mix carries no events, so its listeners get their own press.
+        for listener, _ in self._table.column(source):
+            if isinstance(listener, Leg) and self._table.mixes(listener) and listener.digit_payload_type >= 0:
+                self._queue_digit(listener, key, 1280)
+
+    def _distribute(self, source: Leg, packet: Packet, codec: Codec, order: Order) -> None:
+        arrival = self._now // SAMPLE_NS
+        samples = _DECODE[codec](packet.payload)
+        if order is Order.NEWEST:
+            source.incoming.time(packet.timestamp, arrival)
+        if source.jitter is not None:
+            source.jitter.write(packet.timestamp, arrival, samples)
+        place = source.timeline.place(packet.timestamp, arrival)
+        if place is not None:
+            self._record(source, place, samples)
+        if order is not Order.NEWEST:
+            return  # a recogniser cannot go back
+        for tap, gain in self._table.column(source):
+            if isinstance(tap, Tap) and self._table.direct(tap) is source:
+                self._tapped += [(tap.id, piece) for piece in tap.push(saturate(scaled(samples, gain)))]
+
+    def _record(self, source: Node, at: int, samples: Samples) -> None:
+        for side, gain in self._table.recorded(source):
+            side.recorder.add(side.channel, at, samples, gain)
+
+    # -- ticks
+
+    def _tick(self, group: int, now: int) -> None:
+        """First everybody who sounds makes a frame, then everybody who hears takes what there is."""
+        here = [node for node, theirs in self._ticking.items() if theirs == group]
+        for node in here:
+            self._produce(node, now)
+        for node in here:
+            self._consume(node, now)
+        for node in here:
+            if isinstance(node, Leg) and not self._table.mixed(node):
+                node.jitter = None
+            if not self._wants_ticks(node):
+                del self._ticking[node]
+                node.frame = None
+
+    def _produce(self, node: Node, now: int) -> None:
+        if isinstance(node, Leg) and node.jitter is not None:
+            node.frame, node.framed_at = node.jitter.read(now // SAMPLE_NS), now
+        elif isinstance(node, Player) and node.running:
+            if node.finishing and not node.queue:  # its last frame has been heard by now
+                self._end_run(node)
+                return
+            real = node.read()
+            node.frame, node.framed_at = (np.pad(real, (0, FRAME - len(real))) if len(real) else None), now
+            if node.frame is not None:
+                self._record(node, now // SAMPLE_NS, node.frame)
+            if any(True for _ in self._table.column(node)):
+                node.heard += len(real)
+
+    def _consume(self, node: Node, now: int) -> None:
+        if isinstance(node, Leg):
+            self._send_digits(node, now)
+            mix = self._mix(node, now)
+            if mix is not None and node.origin.remote is not None:
+                payload = _ENCODE[node.codec](mix)
+                self._send(node, node.out.frame(payload, now), payload)
+        elif isinstance(node, Tap):
+            mix = self._mix(node, now)
+            if mix is not None:
+                self._tapped += [(node.id, piece) for piece in node.push(mix)]
+        elif isinstance(node, Side):
+            self._recorded += [(node.id, *block) for block in node.recorder.commit(now // SAMPLE_NS)]
+
+    def _mix(self, listener: Node, now: int) -> Samples | None:
+        """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""
+        if not self._table.mixes(listener):
+            return None
+        frames = [
+            scaled(source.frame, gain)
+            for source, gain in self._table.row(listener)
+            if source.frame is not None and now - source.framed_at < FRAME_NS
+        ]
+        return saturate(np.sum(frames, axis=0, dtype=np.int32)) if frames else None
+
+    def _send_digits(self, leg: Leg, now: int) -> None:
+        if not leg.digits_out:
+            return
+        pressed = leg.digits_out[0]
+        step = pressed.steps.popleft()
+        if not pressed.steps:
+            leg.digits_out.popleft()
+        if step is not None and leg.origin.remote is not None and leg.digit_payload_type >= 0:
+            payload = bytes(step)
+            first, pressed.begun = not pressed.begun, True
+            self._send(leg, leg.out.event(payload, first, now), payload, event=True)
+
+    def _queue_digit(self, leg: Leg, key: str, duration: int) -> None:
+        if len(leg.digits_out) < 16:
+            leg.digits_out.append(Press(KEYS.index(key), duration))
+        self._wake(leg)
+
+    def _end_run(self, player: Player) -> None:
+        self._events.append(("PlayFinished", player.id, player.heard))
+        player.running = player.finishing = False
+        player.frame, player.heard = None, 0
+
+    # -- who takes part in ticks
+
+    def _wants_ticks(self, node: Node) -> bool:
+        match node:
+            case Leg():
+                return bool(node.digits_out) or self._table.mixes(node) or self._table.mixed(node)
+            case Player():
+                return node.running
+            case Side():
+                return node.channel == 0  # one side ticks for both
+        return self._table.mixes(node)
+
+    def _wake(self, node: Node) -> None:
+        """A source joins the group of a listener, so that its frame is heard in the tick that made it. Everybody else
+        joins the group that is due next: nothing begins later than a millisecond from now."""
+        if isinstance(node, Leg) and node.jitter is None and self._table.mixed(node):
+            node.jitter = JitterBuffer(self._now // SAMPLE_NS)
+        if node in self._ticking or not self._wants_ticks(node):
+            return
+        listeners = (self._ticking.get(hears) for hears, _ in self._table.column(node) if not isinstance(hears, Side))
+        theirs = next((group for group in listeners if group is not None), None)
+        self._ticking[node] = (self._slot + 1) % GROUPS if theirs is None else theirs
+
+    def _wake_with_sources(self, listener: Node) -> None:
+        self._wake(listener)
+        for source, _ in self._table.row(listener):
+            self._wake(source)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._nodes)
+
+    def __contains__(self, node: int) -> bool:
+        return node in self._nodes
+
+    def _find(self, node: int, kind: type[NodeType]) -> NodeType:
+        found = self._nodes.get(node)
+        if not isinstance(found, kind):
+            raise KeyError(f"no such open node: {node}")
+        return found

@@ -1,0 +1,232 @@
+"""What can be joined in the gains table: legs, players, recorder sides and taps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from media.engine import Codec
+from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
+from media.reference.streams import FRAME, DigitReceiver, Incoming, Outgoing, Placement, Press
+
+Samples = npt.NDArray[np.int16]
+Address = tuple[str, int]
+
+UNITY = 1 << 12
+"""Gains are fixed point with 12 fractional bits, so that every implementation rounds alike."""
+
+
+def scaled(samples: Samples, gain: int) -> npt.NDArray[np.int32]:
+    """At unity unchanged, otherwise rounded down. Not yet saturated, so that a sum can be."""
+    wide = samples.astype(np.int32)
+    return wide if gain == UNITY else (wide * gain) >> 12
+
+
+def saturate(sums: npt.NDArray[np.int32]) -> Samples:
+    return np.clip(sums, -32768, 32767).astype(np.int16)
+
+
+@dataclass(eq=False)
+class Node:
+    """``frame`` is what a source sounds in the tick at ``framed_at``, None for nothing."""
+
+    id: int
+    frame: Samples | None = None
+    framed_at: int = 0
+
+
+class JitterBuffer:
+    """The samples of a leg that sounds in a mix, read 60 ms after they were due."""
+
+    DELAY, SIZE = 480, 2048
+
+    def __init__(self, now: int) -> None:
+        self._samples = np.zeros(self.SIZE, np.int16)
+        self._placement = Placement(self.DELAY, self.DELAY)
+        self._played = self._heard_until = now
+
+    def forget_timing(self) -> None:
+        self._placement.forget()
+
+    def write(self, timestamp: int, arrival: int, samples: Samples) -> None:
+        place = self._placement.place(timestamp, arrival)
+        if place is None:
+            return
+        at = np.arange(len(samples)) + place + self.DELAY
+        fits = (at >= self._played) & (at < self._played + self.SIZE)
+        self._samples[at[fits] % self.SIZE] = samples[fits]
+        self._heard_until = max(self._heard_until, place + self.DELAY + len(samples))
+
+    def read(self, now: int) -> Samples | None:
+        """Take the frame that begins at ``now``; None when the source has nothing to say."""
+        self._take(now - self._played)
+        frame = self._take(FRAME)
+        return frame if now < self._heard_until else None
+
+    def _take(self, count: int) -> Samples:
+        at = (self._played + np.arange(count)) % self.SIZE
+        taken = self._samples[at]
+        self._samples[at] = 0
+        self._played += count
+        return taken
+
+
+class Origin:
+    """Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
+    followed there (NAT); afterwards nothing changes until the far side is signalled anew."""
+
+    WINDOW_NS = 2_000_000_000
+
+    def __init__(self) -> None:
+        self.signalled: Address | None = None
+        self.remote: Address | None = None
+        self.since = 0
+        self._locked = self._learned = False
+
+    def signal(self, address: Address, now: int) -> None:
+        if address == self.signalled:
+            return
+        self.signalled = self.remote = address
+        self.since = now
+        self._locked = self._learned = False
+
+    def admit(self, source: Address, now: int) -> bool:
+        if self.remote is None:
+            return False
+        if source == self.remote:
+            self._locked = self._locked or source == self.signalled
+            return True
+        late = self._locked or now - self.since > self.WINDOW_NS
+        if late or (self._learned and source != self.signalled):
+            return False
+        self.remote, self._locked, self._learned = source, source == self.signalled, True
+        return True
+
+
+@dataclass(eq=False)
+class Leg(Node):
+    """One far end, its RTP in and out. It hears and it sounds."""
+
+    out: Outgoing = field(kw_only=True)
+    codec: Codec = Codec.PCMA
+    payload_type: int = 8
+    digit_payload_type: int = -1
+    origin: Origin = field(default_factory=Origin)
+    incoming: Incoming = field(default_factory=Incoming)
+    digits_in: DigitReceiver = field(default_factory=DigitReceiver)
+    digits_out: deque[Press] = field(default_factory=deque)
+    timeline: Placement = field(default_factory=lambda: Placement(2400 - FRAME, 800))
+    """For recordings: what comes 280 ms late still finds its place."""
+    jitter: JitterBuffer | None = None
+    """Set while some listener mixes this leg."""
+    silence_said: bool = False
+    packets_in: int = 0
+    packets_out: int = 0
+    strangers: int = 0
+    malformed: int = 0
+    last_packet: int = 0
+
+    def understand(self, packet: Packet) -> Codec | str | None:
+        """The codec of an audio packet, ``event``, ``comfort noise``, or None when this leg has no use for it."""
+        if packet.payload_type == self.digit_payload_type:
+            size = len(packet.payload)
+            return "event" if size >= EVENT_SIZE and size % EVENT_SIZE == 0 else None
+        if not 0 < len(packet.payload) <= MAX_PAYLOAD:
+            return None
+        if packet.payload_type == self.payload_type:
+            return self.codec
+        # The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
+        if packet.payload_type in (Codec.PCMU, Codec.PCMA):
+            return Codec(packet.payload_type)
+        return "comfort noise" if packet.payload_type == 13 else None  # RFC 3389
+
+
+@dataclass(eq=False)
+class Player(Node):
+    """Plays what is queued, without a gap. A run begins with ``play`` or ``finish`` and ends when the queue is dry
+    after ``finish``, or with ``stop``; ``heard`` counts the samples of this run that had a listener."""
+
+    queue: deque[tuple[Samples, bool]] = field(default_factory=deque)
+    played: int = 0
+    running: bool = False
+    finishing: bool = False
+    heard: int = 0
+
+    def read(self) -> Samples:
+        """Up to one frame of samples."""
+        taken: list[Samples] = []
+        wanted = FRAME
+        while self.queue and wanted:
+            samples, loop = self.queue[0]
+            piece = samples[self.played : self.played + wanted]
+            taken.append(piece)
+            wanted -= len(piece)
+            self.played += len(piece)
+            if self.played < len(samples):
+                break
+            self.played = 0
+            if not (loop and len(self.queue) == 1):
+                self.queue.popleft()
+        return np.concatenate([np.zeros(0, np.int16), *taken])
+
+
+@dataclass(eq=False)
+class Side(Node):
+    """One channel of a recorder."""
+
+    recorder: Recorder = field(kw_only=True)
+    channel: int = 0
+
+
+@dataclass(eq=False)
+class Tap(Node):
+    """Cuts what it hears into pieces of 20 ms."""
+
+    rest: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
+
+    def push(self, samples: Samples) -> list[bytes]:
+        """The pieces that are full now."""
+        joined = np.concatenate([self.rest, samples])
+        whole = len(joined) // FRAME * FRAME
+        self.rest = joined[whole:]
+        return [piece.tobytes() for piece in joined[:whole].reshape(-1, FRAME)]
+
+
+class Recorder:
+    """Sums what both sides hear onto one timeline, and hands it out when it is too old for a late packet to change."""
+
+    SIZE, TOLERANCE = 4096, 2400
+
+    def __init__(self, left: int, right: int, began: int) -> None:
+        self.left, self.right = Side(left, recorder=self), Side(right, recorder=self, channel=1)
+        self._sums = np.zeros((self.SIZE, 2), np.int32)
+        self._began, self._committed, self._written_until = began, 0, 0
+
+    def add(self, channel: int, at: int, samples: Samples, gain: int) -> None:
+        """``at`` is on the common grid."""
+        index = np.arange(len(samples)) + at - self._began
+        fits = (index >= self._committed) & (index < self._committed + self.SIZE)
+        self._sums[index[fits] % self.SIZE, channel] += scaled(samples[fits], gain)
+        self._written_until = max([self._written_until, *(index[fits] + 1)])
+
+    def commit(self, now: int) -> Iterator[tuple[int, bytes]]:
+        """Blocks of 20 ms that are old enough: where they begin, and both channels interleaved."""
+        while now - self._began - self.TOLERANCE >= self._committed + FRAME:
+            yield self._take(FRAME)
+
+    def commit_rest(self, now: int) -> Iterator[tuple[int, bytes]]:
+        """What is left at the end."""
+        while (rest := max(self._written_until, now - self._began) - self._committed) > 0:
+            yield self._take(min(rest, FRAME))
+
+    def _take(self, count: int) -> tuple[int, bytes]:
+        start = self._committed
+        at = (start + np.arange(count)) % self.SIZE
+        block = saturate(self._sums[at])
+        self._sums[at] = 0
+        self._committed += count
+        return start, block.tobytes()

@@ -1,0 +1,148 @@
+"""The commands of the switch, and what it put out. ``media.reference.core`` is what it does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from media.engine import Codec
+from media.reference.core import Core, NodeType
+from media.reference.nodes import UNITY, Leg, Node, Player, Recorder, Side, Tap
+from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
+
+
+class Switch(Core):
+    """Same methods as ``media._core.Switch``: numbers for nodes, tuples for what comes out, nanoseconds for time.
+
+    Unknown or closed nodes raise KeyError, values out of range ValueError.
+    """
+
+    def open_leg(self, ssrc: int, sequence: int, timestamp: int) -> int:
+        """The numbers are what the leg's outgoing stream begins with."""
+        return self._add(Leg(self._next_id(), out=Outgoing(ssrc, sequence, timestamp))).id
+
+    def open_player(self) -> int:
+        return self._add(Player(self._next_id())).id
+
+    def open_tap(self) -> int:
+        return self._add(Tap(self._next_id())).id
+
+    def open_recorder(self) -> tuple[int, int]:
+        recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS)
+        self._wake(self._add(recorder.left))
+        return recorder.left.id, self._add(recorder.right).id
+
+    def set_codec(self, leg: int, codec: int, payload_type: int, digit_payload_type: int) -> None:
+        """``digit_payload_type`` -1: no telephone-events."""
+        found = self._find(leg, Leg)
+        if codec not in (0, 8):
+            raise ValueError("codec must be PCMU (0) or PCMA (8)")
+        if not 0 <= payload_type <= 127 or digit_payload_type > 127:
+            raise ValueError("an RTP payload type is 0…127")
+        if payload_type == digit_payload_type:
+            raise ValueError("audio and telephone-event need different payload types")
+        found.codec, found.payload_type, found.digit_payload_type = Codec(codec), payload_type, digit_payload_type
+
+    def set_remote(self, leg: int, address: str, port: int) -> None:
+        self._find(leg, Leg).origin.signal((address, port), self._now)
+
+    def set_gain(self, listener: int, source: int, gain: float) -> None:
+        hears, sounds = self._find(listener, Node), self._find(source, Node)
+        if isinstance(hears, Player):
+            raise ValueError(f"node {listener} cannot hear: it is a player")
+        if not isinstance(sounds, Leg | Player):
+            raise ValueError(f"node {source} makes no sound")
+        if not 0 <= gain <= 16:
+            raise ValueError("a gain is 0…16")
+        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5))
+        self._wake_with_sources(hears)
+
+    def play(self, player: int, pcm: bytes, loop: bool) -> None:
+        if len(pcm) % 2:
+            raise ValueError(f"16-bit PCM needs an even number of bytes, not {len(pcm)}")
+        found = self._find(player, Player)
+        found.queue.append((np.frombuffer(pcm, np.int16), loop and bool(pcm)))
+        found.running = True
+        self._wake(found)
+        for listener, _ in self._table.column(found):
+            self._wake_with_sources(listener)
+
+    def finish(self, player: int) -> None:
+        found = self._find(player, Player)
+        found.finishing = True
+        if not found.running:
+            self._end_run(found)
+
+    def stop(self, player: int) -> None:
+        found = self._find(player, Player)
+        found.queue.clear()
+        found.played = 0
+        self._end_run(found)
+
+    def send_digit(self, leg: int, key: str, duration_ms: int) -> None:
+        found = self._find(leg, Leg)
+        if len(key) != 1 or key not in KEYS:
+            raise ValueError(f"{key!r} is no key; keys are 0-9 * # A-D")
+        if not 40 <= duration_ms <= 8000:
+            raise ValueError("a key is pressed for 40…8000 ms")
+        if found.digit_payload_type < 0:
+            raise ValueError("the far end did not agree to telephone-event: give set_codec a digit_payload_type")
+        self._queue_digit(found, key, duration_ms * 8)
+
+    def close_node(self, node: int) -> None:
+        found = self._find(node, Node)
+        if isinstance(found, Side):
+            recorder = found.recorder
+            self._remove(recorder.left)
+            self._remove(recorder.right)
+            self._recorded += [(recorder.left.id, *block) for block in recorder.commit_rest(self._now // SAMPLE_NS)]
+        else:
+            self._remove(found)
+
+    def _remove(self, node: Node) -> None:
+        self._table.clear(node)
+        self._ticking.pop(node, None)
+        del self._nodes[node.id]
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def _add(self, node: NodeType) -> NodeType:
+        self._nodes[node.id] = node
+        return node
+
+    # -- what came out
+
+    def stats(self, leg: int) -> tuple[int, int, int, int, int, float, float]:
+        """The fields of ``media.engine.LegStats``."""
+        found = self._find(leg, Leg)
+        age = (self._now - found.last_packet) / 1e6 if found.packets_in else -1.0
+        jitter = found.incoming.jitter / 16 / 8
+        counted = (found.packets_in, found.packets_out, found.strangers, found.malformed)
+        return (*counted, found.incoming.lost, jitter, age)
+
+    def open_nodes(self) -> int:
+        return len(self._nodes)
+
+    def take_sent(self) -> list[tuple[int, bytes, str, int]]:
+        """(leg, packet, address, port)"""
+        taken, self._sent = self._sent, []
+        return taken
+
+    def take_tapped(self) -> list[tuple[int, bytes]]:
+        """(tap, 320 bytes)"""
+        taken, self._tapped = self._tapped, []
+        return taken
+
+    def take_recorded(self) -> list[tuple[int, int, bytes]]:
+        """(left side, where it begins in samples, both channels interleaved)"""
+        taken, self._recorded = self._recorded, []
+        return taken
+
+    def take_events(self) -> list[tuple[Any, ...]]:
+        """(class name in ``media.engine``, node, values…)"""
+        taken, self._events = self._events, []
+        return taken

@@ -1,0 +1,55 @@
+"""Who hears whom: one table of gains (listener × source), and the questions that the switch asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from media.reference.nodes import UNITY, Leg, Node, Player, Side, Tap
+
+
+class Table:
+    """The non-zero cells, newest last."""
+
+    def __init__(self) -> None:
+        self._gains: dict[tuple[Node, Node], int] = {}
+
+    def set(self, listener: Node, source: Node, gain: int) -> None:
+        self._gains.pop((listener, source), None)
+        if gain:
+            self._gains[listener, source] = gain
+
+    def clear(self, node: Node) -> None:
+        self._gains = {cell: gain for cell, gain in self._gains.items() if node not in cell}
+
+    def row(self, listener: Node) -> Iterator[tuple[Node, int]]:
+        """Whom this one hears."""
+        return ((source, gain) for (hears, source), gain in [*self._gains.items()] if hears is listener)
+
+    def column(self, source: Node) -> Iterator[tuple[Node, int]]:
+        """Who hears this one."""
+        return ((listener, gain) for (listener, sounds), gain in [*self._gains.items()] if sounds is source)
+
+    def direct(self, listener: Node) -> Leg | None:
+        """The only source, where what it says can be passed on as it arrives. An idle player is as good as absent."""
+        sounding = self._sounding(listener)
+        if len(sounding) != 1:
+            return None
+        [(source, gain)] = sounding
+        whole = gain == UNITY or isinstance(listener, Tap)
+        return source if whole and isinstance(source, Leg) else None
+
+    def mixes(self, listener: Node) -> bool:
+        """Does this leg or tap need a frame made for it every 20 ms?"""
+        can = isinstance(listener, Leg | Tap)
+        return can and bool(self._sounding(listener)) and self.direct(listener) is None
+
+    def mixed(self, source: Node) -> bool:
+        """Is this source part of anybody's mix?"""
+        return any(self.mixes(listener) for listener, _ in self.column(source))
+
+    def recorded(self, source: Node) -> Iterator[tuple[Side, int]]:
+        """The recorder sides that hear this source."""
+        return ((side, gain) for side, gain in self.column(source) if isinstance(side, Side))
+
+    def _sounding(self, listener: Node) -> list[tuple[Node, int]]:
+        return [(s, gain) for s, gain in self.row(listener) if not isinstance(s, Player) or s.running]
