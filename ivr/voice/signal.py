@@ -36,7 +36,7 @@ def decimate(samples: Samples, factor: int) -> Samples:
     count = len(samples) // factor
     total = np.zeros(count, dtype=np.float32)
     for phase in range(factor):
-        branch = np.convolve(padded[phase::factor], taps[phase::factor], mode="valid")
+        branch = np.correlate(padded[phase::factor], taps[phase::factor], mode="valid")
         total += branch[:count]
     return total
 

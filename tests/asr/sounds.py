@@ -38,7 +38,8 @@ def noise(seconds: float, dbfs: float) -> bytes:
 def hum(seconds: float, dbfs: float) -> bytes:
     """Mains hum with its harmonics."""
     time = np.arange(int(seconds * RATE)) / RATE
-    return pcm(sum(np.sin(2 * np.pi * 50 * h * time) / h for h in (1, 2, 3, 5, 7)), dbfs)
+    harmonics = np.array([1, 2, 3, 5, 7])[:, None]
+    return pcm(np.sum(np.sin(2 * np.pi * 50 * harmonics * time) / harmonics, axis=0), dbfs)
 
 
 def tone(seconds: float, dbfs: float, hertz: float = 425.0) -> bytes:

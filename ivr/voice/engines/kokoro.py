@@ -31,6 +31,7 @@ class Kokoro:
         self._styles = styles.reshape(_STYLES)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._speed = np.array([speed], dtype=np.float32)
         jieba.setLogLevel(logging.WARNING)

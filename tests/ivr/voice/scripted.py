@@ -1,0 +1,36 @@
+"""A synthesiser without a model: each character is 0.1 s of tone. Runs as a worker:
+``python -m tests.ivr.voice.scripted``. ``死`` takes its process down, ``空`` is no speech, ``慢`` takes a second."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from calls.errors import ModelError
+from ivr.voice.music import beep
+from ivr.voice.worker import run
+
+
+class ScriptedSynthesiser:
+    def speak(self, text: str) -> bytes:
+        if "死" in text:
+            os._exit(3)
+        if "慢" in text:
+            time.sleep(1.0)
+        return b"" if "空" in text else beep(500, 0.1 * len(text)).pcm
+
+
+def load(model: Path | None) -> ScriptedSynthesiser:
+    if model and not model.exists():
+        raise ModelError(f"{model}: there is no such voice")
+    return ScriptedSynthesiser()
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--model", type=Path)
+    arguments.add_argument("--control", type=int)
+    options, _ = arguments.parse_known_args()
+    run(options.control, lambda: load(options.model))
