@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +54,8 @@ SETTINGS: Mapping[str, str] = {
 
 _SOCKET = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 107  # sun_path of sockaddr_un, less its terminating zero
+_NOBODY = 2**22 + 1
+"""Above the largest pid that Linux gives (PID_MAX_LIMIT)."""
 _PLAIN_PATH = re.compile(r"[\w/.-]+", re.ASCII)
 
 
@@ -199,8 +200,7 @@ class Cluster:
         command = [str(self.programs / "postgres"), "-D", str(self.data)]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
-        if not self._inhabited():  # else PostgreSQL itself must look, from this file, whether its old memory is in use
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._disown_pid_file()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -209,13 +209,13 @@ class Cluster:
                 **self._identity,
             )
 
-    def _inhabited(self) -> bool:
-        """Whether any process stands in our folder: after a kill of the server its children live a moment longer."""
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it ended meanwhile, or is another user's
-                if os.path.samefile(process / "cwd", self.data):
-                    return True
-        return False
+    def _disown_pid_file(self) -> None:
+        """PostgreSQL takes any living process with the pid in its file for itself, and after a reboot that may be
+        anyone's. So put a pid there that nobody can have. The file must stay: from it the new server learns which
+        shared memory of the dead one to wait for and to free."""
+        lines = self._pid_file()
+        if lines:
+            (self.data / "postmaster.pid").write_text("\n".join([str(_NOBODY), *lines[1:]]) + "\n")
 
     def _run(self, program: str, *arguments: str, said: bytes = b"") -> None:
         done = subprocess.run(

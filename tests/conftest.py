@@ -22,9 +22,19 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def template_server() -> Iterator[Cluster]:
+def scratch() -> Path:
+    """Where databases are made: in memory if the machine has room there, since their data live for one run.
+
+    Not below pytest's own folder: as root, every run of pytest closes that to the user who runs the server.
+    """
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else Path(tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def template_server(scratch: Path) -> Iterator[Cluster]:
     """The session's server. Its database ``hotline`` is migrated and serves as the template of all others."""
-    folder = Path(tempfile.mkdtemp(prefix="hotline-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="hotline-test-", dir=scratch))
     cluster = Cluster(folder, THROWAWAY)
     try:
         cluster.start()

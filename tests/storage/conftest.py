@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -36,6 +37,14 @@ class FragileServer(Cluster):
             if self._process is not None:
                 self._process.poll()
 
+    def _inhabited(self) -> bool:
+        """Whether any process stands in the server's folder: after a kill its children live a moment longer."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended meanwhile
+                if os.path.samefile(process / "cwd", self.data):
+                    return True
+        return False
+
     def freeze(self) -> None:
         """Stop every process of the server: connections stay open and nothing answers."""
         for pid in self._pids():
@@ -52,8 +61,8 @@ class FragileServer(Cluster):
 
 
 @pytest.fixture(scope="session")
-def fragile_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="hotline-fragile-"))
+def fragile_folder(scratch: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="hotline-fragile-", dir=scratch))
     yield folder
     shutil.rmtree(folder)
 

@@ -27,9 +27,9 @@ FAST = {"fsync": "off"}
 
 
 @pytest.fixture
-def new_folder() -> Iterator[Path]:
-    """Not pytest's own: as root, every other run of pytest closes that to the user who runs the server."""
-    folder = Path(tempfile.mkdtemp(prefix="hotline-new-"))
+def new_folder(scratch: Path) -> Iterator[Path]:
+    """A data folder that does not hold a database yet."""
+    folder = Path(tempfile.mkdtemp(prefix="hotline-new-", dir=scratch))
     yield folder
     shutil.rmtree(folder)
 
