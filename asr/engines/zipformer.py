@@ -45,14 +45,21 @@ class ZipformerSession:
         self._recogniser, self._characters, self._phrases = recogniser, characters, phrases
         self._stream = recogniser.create_stream()
         self._upsampler = Upsampler()
+        self._partial = Transcript()
+        self._tokens = 0
 
     def feed(self, pcm: bytes) -> None:
         self._accept(self._upsampler.push(pcm))
 
     def partial(self) -> Transcript:
-        toned = join_tokens(self._recogniser.tokens(self._stream))
-        text = self._characters.write(toned, self._phrases) if self._characters.loaded else ""
-        return Transcript(toneless(toned), text)
+        """Made anew only when tokens came: asked for at every frame, it must cost nothing."""
+        tokens = self._recogniser.tokens(self._stream)
+        if len(tokens) != self._tokens:
+            self._tokens = len(tokens)
+            toned = join_tokens(tokens)
+            text = self._characters.write(toned, self._phrases) if self._characters.loaded else ""
+            self._partial = Transcript(toneless(toned), text)
+        return self._partial
 
     def finish(self) -> Transcript:
         self._accept(_FLUSH)
