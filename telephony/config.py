@@ -59,7 +59,7 @@ class TelephonyConfig:
 
     @property
     def ip_version(self) -> int:
-        return ipaddress.ip_address(self.contact_host).version
+        return 6 if ":" in self.contact_host else 4
 
 
 def _numeric(text: str) -> bool:

@@ -20,6 +20,8 @@ from media.server import MediaServer
 from telephony import sdp
 from telephony.audio import Audio
 from telephony.config import TelephonyConfig
+from telephony.keys import Keys, key_of
+from telephony.liveness import Liveness
 from telephony.sip.events import Acknowledged, Cancelled, Ended, Reinvited, Requested, Responded, SipEvent
 from telephony.sip.message import Request
 from telephony.transport.udp import UdpTransport
@@ -27,7 +29,6 @@ from telephony.transport.udp import UdpTransport
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 RECORDING_PATIENCE = 5.0
-KEYS = frozenset("0123456789*#ABCD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ class Leg:
         """The call that this leg was rung for: the leg does not outlive it."""
         self._office, self._sip, self._codecs = office, office.sip, tuple(codecs)
         self._version = 0
-        self._keys: asyncio.Queue[Digit | None] = asyncio.Queue()
+        self._keys = Keys()
         self._keys_by_rtp = False
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
-        self._probe: asyncio.TimerHandle | None = None
+        self._liveness = Liveness(self._ask, self._gone, office.config.agent_silence)
         self._when_over: Callable[[Hangup], object] | None = None
 
     # -- calls.Phone: audio and keys ------------------------------------------------------------------------------
@@ -75,17 +76,10 @@ class Leg:
         return self.talking.play(sound, loop=loop)
 
     async def next_digit(self) -> Digit:
-        key = await self._keys.get()
-        if key is None:
-            self._keys.put_nowait(None)
-            raise LegGone("the leg ended")
-        return key
+        return await self._keys.next()
 
     def forget_digits(self) -> None:
-        while not self._keys.empty():
-            self._keys.get_nowait()
-        if self.hangup is not None:
-            self._keys.put_nowait(None)
+        self._keys.forget()
 
     def tapped(self, fd: int) -> AbstractContextManager[None]:
         return self.talking.tapped(fd)
@@ -153,11 +147,10 @@ class Leg:
             return
         self.hangup = hangup
         self._office.legs.pop(self.call, None)
-        if self._probe is not None:
-            self._probe.cancel()
+        self._liveness.stop()
         if self.audio is not None:
             self.audio.close()
-        self._keys.put_nowait(None)
+        self._keys.close()
         for future in [*self._waiting]:
             if not future.done():
                 future.set_exception(LegGone("the leg ended"))
@@ -226,7 +219,7 @@ class Leg:
 
     def _answer_arrived(self, body: bytes) -> None:
         """The answer to an offer of ours, in a 2xx or an ACK. Raises SdpError, NotAcceptable."""
-        self._agree(sdp.accept(sdp.parse(body), self._codecs))
+        self._agree(sdp.accept(sdp.parse(body), self._codecs, ip_version=self._office.config.ip_version))
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -243,8 +236,8 @@ class Leg:
                 self._acknowledged(body)
             case Requested():
                 self._requested(event)
-            case Responded(response=response):
-                self._responded(response.cseq.method, response.status)
+            case Responded(response=response) if response.cseq.method == "OPTIONS":
+                self._liveness.answered(response.status)
             case _:
                 pass
 
@@ -282,7 +275,7 @@ class Leg:
                 self._keys_by_rtp = True
                 self._pressed(key, by_rtp=True)
             case RtpSilence():
-                self._ask_whether_alive()
+                self._fell_silent()
             case RecorderTrouble(reason=reason):
                 self._office.counters["recorder_trouble"] += 1
                 log.error("call %s: the recording cannot be written: %s", self.id, reason)
@@ -290,7 +283,7 @@ class Leg:
                 pass
 
     def _pressed(self, key: str, *, by_rtp: bool = False) -> None:
-        self._keys.put_nowait(Digit(key))
+        self._keys.pressed(key)
         peer = self.peer
         # The core relays telephone-event from leg to leg; what it cannot relay is sent anew.
         if peer is not None and peer.hangup is None and not (by_rtp and peer.talking.has_digits):
@@ -298,39 +291,15 @@ class Leg:
 
     # -- is anybody there? ----------------------------------------------------------------------------------------
 
-    def _ask_whether_alive(self) -> None:
-        """Audio stopped. Of a phone that we rang and that is in a talk, ask whether it is still there."""
-        if self.side is not Side.AGENT or self.peer is None or self._probe is not None or self.held:
-            return
-        self._sip.endpoint.request(self.call, "OPTIONS", self._sip.now())
-        patience = self._office.config.agent_silence
-        self._probe = asyncio.get_running_loop().call_later(patience, self._gone)
-        self._sip.flush()
+    def _fell_silent(self) -> None:
+        """Only a phone that we rang is asked, and only in a talk: elsewhere a party may well send no audio."""
+        if self.side is Side.AGENT and self.peer is not None and not self.held:
+            self._liveness.doubt()
 
-    def _responded(self, method: str, status: int) -> None:
-        if method != "OPTIONS" or self._probe is None:
-            return
-        # Almost any answer is a sign of life. 408 and 481 end the dialog by themselves (RFC 3261 section 12.2.1.2),
-        # 503 is what the network's refusal looks like.
-        self._probe.cancel()
-        self._probe = None
-        if status == 503:
-            self._gone()
+    def _ask(self) -> None:
+        self._sip.endpoint.request(self.call, "OPTIONS", self._sip.now())
+        self._sip.flush()
 
     def _gone(self) -> None:
         self._office.counters["phones_gone"] += 1
         self.release(Hangup(Side.NETWORK, 408, "the phone does not answer any more"))
-
-
-def key_of(request: Request) -> str | None:
-    """The key in an INFO: ``Signal=5`` of application/dtmf-relay, or the bare key of application/dtmf."""
-    kind = request.get("Content-Type").partition(";")[0].strip().lower()
-    text = request.body.decode("ascii", "replace")
-    if kind == "application/dtmf-relay":
-        match = re.search(r"^\s*Signal\s*=\s*(\S)\s*$", text, re.MULTILINE | re.IGNORECASE)
-        key = match[1].upper() if match else ""
-    elif kind == "application/dtmf":
-        key = text.strip().upper()
-    else:
-        return None
-    return key if key in KEYS else None

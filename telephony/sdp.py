@@ -196,7 +196,7 @@ def negotiate(remote: Session, codecs: Sequence[Codec], *, ip_version: int | Non
     raise reason
 
 
-def accept(answer_: Session, codecs: Sequence[Codec]) -> Agreed:
+def accept(answer_: Session, codecs: Sequence[Codec], *, ip_version: int | None = None) -> Agreed:
     """Read the answer to our offer: of the codecs that we offered, the one that *they* put first.
 
     RFC 3264 section 6.1: the answerer sends by its first format, so we send by it too.
@@ -204,8 +204,8 @@ def accept(answer_: Session, codecs: Sequence[Codec]) -> Agreed:
     for stream in answer_.streams:
         if stream.usable:
             theirs = [codec for form in stream.formats for codec in codecs if form.matches(codec)]
-            return negotiate(answer_, theirs or codecs)
-    return negotiate(answer_, codecs)
+            return negotiate(answer_, theirs or codecs, ip_version=ip_version)
+    return negotiate(answer_, codecs, ip_version=ip_version)
 
 
 def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
@@ -249,7 +249,7 @@ def _text(lines: list[str]) -> bytes:
 
 
 def _net(address: str) -> str:
-    return f"IN IP{ipaddress.ip_address(address).version} {address}"
+    return f"IN IP{6 if ':' in address else 4} {address}"
 
 
 class _Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
@@ -42,12 +43,16 @@ class Trunks:
         rows = [(network, trunk) for trunk in trunks for network in trunk.addresses]
         # The narrowest network first, so that one host inside a carrier's range may be a trunk of its own.
         self._rows = sorted(rows, key=lambda row: row[0].prefixlen, reverse=True)
+        self._of_host = lru_cache(maxsize=4096)(self._search)
         self._ways_out = [trunk for trunk in trunks if trunk.outbound is not None]
 
     def of(self, source: Address) -> Trunk | None:
         """The trunk that sends from ``source``, or None for a stranger. The port does not matter."""
+        return self._of_host(source.host)
+
+    def _search(self, text: str) -> Trunk | None:
         try:
-            host = ipaddress.ip_address(source.host)
+            host = ipaddress.ip_address(text)
         except ValueError:
             return None
         if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:

@@ -164,14 +164,16 @@ class UdpTransport:
         sock = self._socket
         if sock is None:
             return
-        self._read_errors(sock)
-        for _ in range(BATCH):
+        for number in range(BATCH):
             try:
                 data, source = sock.recvfrom(MAX_DATAGRAM)
             except BlockingIOError:
+                if number == 0:  # woken without a datagram: there is an error to be read
+                    self._read_errors(sock)
                 break
             except OSError:
-                continue  # an error that arrived just now: told next time
+                self._read_errors(sock)
+                continue
             self._counters["datagrams_in"] += 1
             self.endpoint.receive(data, Address(source[0], source[1]), self.now())
         self.flush()
