@@ -6,10 +6,10 @@ in the settings, and puts the socket path unquoted on a command line.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -20,13 +20,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from calls.errors import ConfigError, DatabaseAway
-
-USER = "hotline-db"
-"""The system user that runs the server when we are root, because PostgreSQL refuses to be root."""
+from storage import privileges
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",  # the socket only; who may reach it is decided by the folder's mode, 0700
@@ -137,7 +134,8 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         if self.owned:
-            self._open_the_way()
+            atexit.register(self.stop)  # an error that ends the process must not leave the server behind
+            privileges.let_pass(self.folder, self.programs)
             if not (self.data / "PG_VERSION").exists():
                 self._create()
             if self.pid is None:
@@ -160,6 +158,7 @@ class Cluster:
                 self._wait_gone(within)
         os.close(self._lock)
         self._lock = None
+        atexit.unregister(self.stop)
 
     def _wait_gone(self, within: float) -> None:
         deadline = time.monotonic() + within
@@ -187,7 +186,7 @@ class Cluster:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            shutil.chown(fresh, USER)
+            shutil.chown(fresh, privileges.USER)
         self._run(
             "initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",  # sorts the same on every machine
@@ -206,7 +205,7 @@ class Cluster:
                 command,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True,  # Ctrl-C in the terminal is for the calls to drain, not for the database
-                **self._identity,
+                **privileges.identity(),
             )
 
     def _disown_pid_file(self) -> None:
@@ -220,35 +219,10 @@ class Cluster:
     def _run(self, program: str, *arguments: str, said: bytes = b"") -> None:
         done = subprocess.run(
             [self.programs / program, *arguments], input=said, capture_output=True, cwd="/", check=False,
-            **self._identity,
+            **privileges.identity(),
         )
         if done.returncode != 0:
             raise DatabaseAway(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
-
-    @cached_property
-    def _identity(self) -> dict[str, Any]:
-        """Who runs PostgreSQL: ourselves, or ``USER`` when we are root."""
-        if os.geteuid() != 0:
-            return {"umask": 0o077}
-        entry = pwd.getpwnam(USER)
-        return {"umask": 0o077, "user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-    def _open_the_way(self) -> None:
-        """As root: make the server's user, and let it pass (not read) the folders above the data and the programs."""
-        if os.geteuid() != 0:
-            return
-        try:
-            pwd.getpwnam(USER)
-        except KeyError:
-            command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]
-            try:
-                subprocess.run(command, check=True, capture_output=True)
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise ConfigError("database", f"cannot make the system user {USER}: {error}",
-                                  f"run as an ordinary user, or run: {' '.join(command)}") from error
-        for folder in (self.folder, *self.folder.parents, self.programs, *self.programs.parents):
-            if not (mode := folder.stat().st_mode) & 0o001:
-                folder.chmod(mode | 0o001)
 
     def _pid_file(self) -> list[str]:
         try:

@@ -157,6 +157,18 @@ async def test_two_statements_of_a_log_hold_no_number(server: FragileServer) -> 
     assert "13800138000" not in log
 
 
+def test_an_error_that_ends_the_process_ends_the_server(server: FragileServer) -> None:
+    server.stop()
+    script = (
+        "import pathlib, sys; from storage.cluster import Cluster\n"
+        "Cluster(pathlib.Path(sys.argv[1]), {'fsync': 'off'}).start(); raise SystemExit(3)"
+    )
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", script, server.folder], cwd=root, check=False)
+    assert ended.returncode == 3
+    assert server.pid is None
+
+
 def test_a_setting_that_postgresql_refuses_is_said(server: FragileServer) -> None:
     server.stop()
     broken = Cluster(server.folder, {"shared_buffers": "much"})
