@@ -23,8 +23,8 @@ from telephony.sip.uri import Uri
 from telephony.transport.udp import UdpTransport, bind
 
 E = TypeVar("E", bound=SipEvent)
-T1 = 0.008
-"""Sixty-four of them, and every transaction has been forgotten."""
+T1 = 0.1
+"""Seconds; on loopback nothing takes longer."""
 PATIENCE = 5.0
 
 

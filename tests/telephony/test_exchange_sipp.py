@@ -14,7 +14,7 @@ from telephony.incoming import IncomingCall
 from tests.partners.audio import Pcm, contains
 from tests.partners.process import until
 from tests.partners.sipp import CallRefused, SippAgent, SippCaller
-from tests.telephony.conftest import Switchboard
+from tests.telephony.conftest import Switchboard, running
 
 HOTLINE = "4008001234"
 
@@ -98,11 +98,12 @@ async def test_the_caller_gives_up_while_it_rings(switchboard: Switchboard) -> N
     await switchboard.leaves_nothing_behind()
 
 
-async def test_an_answer_that_is_never_acknowledged_ends_the_call(switchboard: Switchboard) -> None:
-    async with caller(switchboard, scenario="uac_noack") as sipp:
-        assert await sipp.ended() == 0
-        assert len(sipp.received(200)) > 1, "the 200 is repeated until its ACK comes"
-    await switchboard.leaves_nothing_behind()
+async def test_an_answer_that_is_never_acknowledged_ends_the_call() -> None:
+    async with running(t1=0.01) as board:  # 64 of them are waited for (RFC 3261 section 13.3.1.4)
+        async with caller(board, scenario="uac_noack") as sipp:
+            assert await sipp.ended() == 0
+            assert len(sipp.received(200)) > 1, "the 200 is repeated until its ACK comes"
+        await board.leaves_nothing_behind()
 
 
 async def test_hold_and_resume(switchboard: Switchboard) -> None:

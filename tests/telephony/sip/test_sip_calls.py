@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telephony.sip.address import Address
+from telephony.sip.build import response_to
 from telephony.sip.events import Acknowledged, Answered, Ended, Failed, Invited, Requested, Responded, Ringing
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Request, parse
@@ -183,9 +184,10 @@ def test_a_strict_router_gets_its_own_uri_in_the_request_line(pair: Pair) -> Non
     assert destination == Address("127.0.0.3", 5060)
 
 
-def test_a_private_contact_behind_a_public_address_is_reached_the_way_it_came(pair: Pair) -> None:
-    endpoint, flow = pair.bob.endpoint, Address("8.8.8.8", 40000)
-    endpoint.receive(a_request(Contact="<sip:phone@192.168.1.20>"), flow, 0.0)
+def test_a_caller_behind_nat_is_reached_the_way_it_came(pair: Pair) -> None:
+    endpoint, flow = pair.bob.endpoint, Address("127.0.0.77", 40000)
+    via = "SIP/2.0/UDP 192.168.1.20:5060;rport;branch=z9hG4bKnat"
+    endpoint.receive(a_request(Contact="<sip:phone@192.168.1.20>", Via=via), flow, 0.0)
     (invited,) = endpoint.events()
     assert isinstance(invited, Invited)
     endpoint.answer(invited.call, ANSWER, 0.0)
@@ -193,6 +195,57 @@ def test_a_private_contact_behind_a_public_address_is_reached_the_way_it_came(pa
     endpoint.receive(a_request("ACK", To=ok.get("To")), flow, 0.0)
     endpoint.bye(invited.call, 0.0)
     assert endpoint.outgoing()[-1][1] == flow
+
+
+def test_a_phone_behind_nat_is_called_and_hung_up_by_the_way_we_were_told(pair: Pair) -> None:
+    endpoint, flow = pair.alice.endpoint, Address("127.0.0.77", 40000)
+    target = Uri.parse("sip:1001@192.168.1.20:5062")
+    call = endpoint.invite(target, flow, from_=NameAddr.parse("<sip:a@b>"), body=OFFER, now=0.0)
+    invite = parse(endpoint.outgoing()[0][0])
+    assert isinstance(invite, Request)
+    contact = ("Contact", "<sip:1001@192.168.1.20:5062;ob>")
+    endpoint.receive(bytes(response_to(invite, 200, tag="t", headers=[contact], body=ANSWER)), flow, 0.0)
+    endpoint.bye(call, 0.0)
+    assert [destination for _, destination in endpoint.outgoing()] == [flow, flow]  # ACK and BYE
+
+
+def test_a_contact_with_a_name_is_reached_where_its_owner_speaks_from(pair: Pair) -> None:
+    endpoint = pair.bob.endpoint
+    endpoint.receive(a_request(Contact="<sip:eve@pc.example.com>"), STRANGER, 0.0)
+    (invited,) = endpoint.events()
+    assert isinstance(invited, Invited)
+    endpoint.answer(invited.call, ANSWER, 0.0)
+    endpoint.receive(a_request("ACK", To=parse(endpoint.outgoing()[-1][0]).get("To")), STRANGER, 0.0)
+    endpoint.bye(invited.call, 0.0)
+    data, destination = endpoint.outgoing()[-1]
+    assert data.startswith(b"BYE sip:eve@pc.example.com SIP/2.0")
+    assert destination == STRANGER
+
+
+def test_who_we_are_is_said_in_requests_and_2xx_only() -> None:
+    net = Network()
+    pair = Pair(net, net.add("alice", user_agent="Hotline/1"), net.add("bob", user_agent="Hotline/2"))
+    pair.talk()
+    pair.alice.endpoint.bye(pair.call, net.now)
+    net.run()
+    named = [sent.says for sent in net.wire if b"\r\nUser-Agent: " in sent.data or b"\r\nServer: " in sent.data]
+    assert named == ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
+
+
+def test_a_slow_answer_to_a_request_slows_its_repetitions(pair: Pair) -> None:
+    pair.alice.endpoint.send_request(
+        "OPTIONS", Uri.parse("sip:127.0.0.2"), pair.bob.address, from_=NameAddr.parse("<sip:a@b>"), now=pair.net.now
+    )
+    began = pair.net.now
+    pair.net.run()
+    pair.bob.endpoint.respond(pair.bob.last(Requested).transaction, 100, pair.net.now)
+    pair.net.run(10)
+    times = [round(sent.at - began, 1) for sent in pair.net.wire if sent.says == "OPTIONS"]
+    assert times == [0, 0.5, 4.5, 8.5]  # every T2 once it is being worked on
+    pair.bob.endpoint.respond(pair.bob.last(Requested).transaction, 200, pair.net.now)
+    pair.net.run()
+    assert pair.alice.last(Responded).response.status == 200
+    pair.assert_nothing_left()
 
 
 def test_nothing_asked_of_a_call_that_is_over_does_harm(pair: Pair) -> None:

@@ -30,7 +30,7 @@ params = st.lists(st.tuples(names, values), max_size=3, unique_by=lambda item: i
 uri_params = st.lists(
     st.tuples(names, st.none() | tokens), max_size=3, unique_by=lambda item: item[0]
 ).map(tuple)
-users = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=15)
+users = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=15)
 schemes = st.sampled_from(["sip", "sips"])
 sip_uris = st.builds(Uri, hosts, users, ports, schemes, uri_params)
 addresses = st.builds(NameAddr, sip_uris, texts.map(str.strip), params)

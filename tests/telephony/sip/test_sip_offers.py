@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from telephony.sip.auth import ClientCredentials
+from telephony.sip.build import response_to
 from telephony.sip.events import Acknowledged, Ended, Invited, Reinvited, Responded
-from telephony.sip.message import parse
+from telephony.sip.message import Request, parse
 from tests.telephony.sip.network import ANSWER, OFFER, STRANGER, T1, Pair, a_request
 
 HOLD = b"v=0 hold\r\n"
@@ -175,4 +177,42 @@ def test_a_bye_settles_a_pending_reinvite(pair: Pair) -> None:
     pair.net.run()
     assert "487 INVITE" in pair.net.said(pair.bob)
     assert pair.alice.kinds[-1] == "Ended"
+    pair.assert_nothing_left()
+
+
+def test_a_bye_while_the_ack_of_a_reinvite_is_missing(pair: Pair) -> None:
+    call = pair.talk()
+    pair.alice.endpoint.reinvite(pair.call, HOLD, pair.net.now)
+    pair.net.run()
+    pair.net.lose("200 INVITE", 99)
+    pair.bob.endpoint.accept_reinvite(call, ANSWER, pair.net.now)
+    pair.net.run(1)
+    pair.bob.endpoint.bye(call, pair.net.now)
+    pair.net.run()
+    before = pair.net.said(pair.bob).count("200 INVITE")
+    pair.net.run(10)
+    assert pair.net.said(pair.bob).count("200 INVITE") == before
+    assert pair.alice.last(Ended).call == pair.call
+    pair.assert_nothing_left()
+
+
+def test_a_challenged_reinvite_is_sent_again_with_credentials(pair: Pair) -> None:
+    pair.dial(credentials=ClientCredentials("alice", "pw"))
+    pair.net.run()
+    pair.bob.endpoint.answer(pair.bob.invited, ANSWER, pair.net.now)
+    pair.net.run()
+    pair.alice.endpoint.reinvite(pair.call, HOLD, pair.net.now)
+    (invite,) = [parse(data) for data, _ in pair.alice.endpoint.outgoing()]
+    assert isinstance(invite, Request)
+    challenge = ("Proxy-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')
+    refusal = bytes(response_to(invite, 407, headers=[challenge]))
+    pair.alice.endpoint.receive(refusal, pair.bob.address, pair.net.now)
+    pair.net.run()
+    again = pair.bob.last(Reinvited).request
+    assert again.cseq.number == invite.cseq.number + 1
+    assert again.get("Proxy-Authorization").startswith("Digest username=\"alice\"")
+    pair.bob.endpoint.accept_reinvite(pair.bob.invited, ANSWER, pair.net.now)
+    pair.net.run()
+    assert pair.alice.last(Responded).response.status == 200
+    pair.bob.endpoint.bye(pair.bob.invited, pair.net.now)
     pair.assert_nothing_left()
