@@ -13,10 +13,10 @@ from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog
 from telephony.sip.events import Answered, Failed, Ringing
 from telephony.sip.headers import NameAddr
-from telephony.sip.leaving import Leaving
+from telephony.sip.leaving import Leaving, give_up_later
 from telephony.sip.message import Message, Request, Response
 from telephony.sip.names import reason_for
-from telephony.sip.tables import Event, State
+from telephony.sip.tables import State
 from telephony.sip.transaction import Transaction
 from telephony.sip.uri import Uri
 
@@ -73,8 +73,6 @@ class Calling:
             self._refused(call, transaction, message, now)
 
     def _provisional(self, call: Call, transaction: Transaction, response: Response, now: float) -> None:
-        if call.phase is not Phase.CALLING:
-            return
         if call.hang_up_wanted:
             self._send_cancel(call, transaction, now)
         elif response.status > 100:
@@ -133,7 +131,7 @@ class Calling:
     def _send_cancel(self, call: Call, invite: Transaction, now: float) -> None:
         if call.reminder is None:
             self._core.ask(cancel_of(invite.request), invite.destination, lambda *_heard: None, now)
-            call.reminder = self._core.timers.start(now + self._core.config.patience, _give_up, invite)
+            call.reminder = give_up_later(self._core, invite, now)
 
 
 def acknowledge(core: Core, acks: Acks, dialog: Dialog, invite: Request) -> None:
@@ -146,7 +144,3 @@ def acknowledge(core: Core, acks: Acks, dialog: Dialog, invite: Request) -> None
     request = dialog.request("ACK", invite.cseq.number, core.new_via(), core.own_headers(credentials))
     acks[dialog.remote_tag] = (bytes(request), dialog.next_hop())
     core.send(*acks[dialog.remote_tag])
-
-
-def _give_up(invite: Transaction, now: float) -> None:
-    invite.happen(Event.USER_GIVES_UP, now)

@@ -26,6 +26,8 @@ class Dialog:
     """Their Contact: the Request-URI of what we send."""
     peer: Address
     """Where their messages come from."""
+    flow: Uri | None = None
+    """A target that is reached at ``peer``, whatever address it names: a phone behind NAT."""
     routes: tuple[NameAddr, ...] = ()
     local_sequence: int = 0
     remote_sequence: int = 0
@@ -46,6 +48,7 @@ class Dialog:
             remote_tag=request.from_tag,
             target=contact_of(request),
             peer=source,
+            flow=_behind_nat(request),
             routes=record_route(request),
             remote_sequence=request.cseq.number,
         )
@@ -62,6 +65,7 @@ class Dialog:
             # A 2xx must have a Contact; without one the callee is still where it was called.
             target=contact_of(response) if response.values("Contact") else request.uri,
             peer=peer,
+            flow=request.uri,  # we were told to reach it there
             routes=record_route(response)[::-1],
             local_sequence=request.cseq.number,
         )
@@ -84,24 +88,16 @@ class Dialog:
         return Request(method, str(target), fields, body)
 
     def next_hop(self) -> Address:
-        """Where the next request goes: the first route, else the target; ``peer`` where that cannot be reached."""
+        """Where the next request goes: the first route, else the target. Names are not resolved here: ``peer`` is who
+        speaks under that name."""
         uri = self.routes[0].uri if self.routes else self.target
-        return address_of(uri, self.peer, behind_nat=not self.routes)
-
-
-def address_of(uri: Uri, peer: Address, *, behind_nat: bool = True) -> Address:
-    """The address of a URI with a literal IP. Names are not resolved here: ``peer`` is who speaks under that name.
-
-    ``behind_nat``: a private Contact of a peer with a public address is the far side of its NAT, reached only the way
-    it came.
-    """
-    try:
-        ip = ipaddress.ip_address(uri.literal)
-        if behind_nat and ip.is_private and ipaddress.ip_address(peer.host).is_global:
-            return peer
-    except ValueError:
-        return peer
-    return Address(uri.literal, uri.port or 5060)
+        if not self.routes and self.flow is not None and (uri.host, uri.port) == (self.flow.host, self.flow.port):
+            return self.peer
+        try:
+            ipaddress.ip_address(uri.literal)
+        except ValueError:
+            return self.peer
+        return Address(uri.literal, uri.port or 5060)
 
 
 def contact_of(message: Message) -> Uri:
@@ -112,6 +108,14 @@ def contact_of(message: Message) -> Uri:
     if contacts[0].uri.scheme not in ("sip", "sips"):
         raise SipParseError("Contact", "must be a sip: or sips: URI")
     return contacts[0].uri
+
+
+def _behind_nat(request: Request) -> Uri | None:
+    # A Contact with the host of the only hop, which is not the host that the datagram came from: it is the private
+    # side of a NAT, and nothing but the way back leads there (RFC 6314 section 4.1).
+    contact, via = contact_of(request), request.via
+    translated = via.param("received") not in (None, via.host.strip("[]"))
+    return contact if translated and via.host.lower() == contact.host else None
 
 
 def record_route(message: Message) -> tuple[NameAddr, ...]:

@@ -95,9 +95,10 @@ class DigestServer:
             return Checked(Verdict.MISSING)
         account = self._lookup(credentials.param("username"))
         algorithm = self._known_algorithm(credentials)
-        if algorithm is None or not self._right(request, credentials, algorithm, account or self._nobody):
+        if algorithm is None:
             return Checked(Verdict.DENIED)
-        if account is None:
+        # An unknown user costs the same time as a wrong password: nobody learns who has an account.
+        if not self._right(request, credentials, algorithm, account or self._nobody) or account is None:
             return Checked(Verdict.DENIED)
         if not self._fresh(credentials, now):
             return Checked(Verdict.STALE)

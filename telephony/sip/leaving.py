@@ -9,6 +9,9 @@ from telephony.sip.dialog import Dialog
 from telephony.sip.events import Ended
 from telephony.sip.grammar import quote
 from telephony.sip.message import Request, Response
+from telephony.sip.tables import Event
+from telephony.sip.timers import Timer
+from telephony.sip.transaction import Transaction
 
 
 class Leaving:
@@ -63,11 +66,23 @@ class Leaving:
         if call.server is not None:
             self._core.respond(call.server, 487, now, tag=call.dialog.local_tag)
             call.server = None
+        if call.client is not None:
+            # Our re-INVITE may still get its final response and ACK it, but nothing obliges the far side to send one.
+            give_up_later(self._core, call.client, now)
         self._core.timers.stop(call.reminder)
         call.reminder = None
         if call.unacknowledged is not None:
             self._core.timers.stop(call.unacknowledged.timer)
             call.unacknowledged = None
+
+
+def give_up_later(core: Core, invite: Transaction, now: float) -> Timer:
+    """Wait 64*T1 for the final response of an INVITE that is no longer wanted (section 9.1)."""
+    return core.timers.start(now + core.config.patience, _give_up, invite)
+
+
+def _give_up(invite: Transaction, now: float) -> None:
+    invite.happen(Event.USER_GIVES_UP, now)
 
 
 def ends_dialog(response: Response) -> bool:
