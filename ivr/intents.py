@@ -23,8 +23,10 @@ MARGIN = 0.08
 
 _EVIDENCE_HALF = 1.2
 """So much heard weight makes evidence one half; one telling syllable is less than that, two are more."""
-_GAP = 0.12
-"""What a foreign syllable inside a phrase costs; a filler costs a quarter of it."""
+_GAP = 0.6
+"""What a foreign syllable inside a phrase costs, by its weight."""
+_FILLER = 0.05
+"""The weight of a syllable of a filler."""
 _PROMISING = 0.45
 """Examples whose syllables, order ignored, cover less than this are not aligned at all."""
 _LONGEST = 60
@@ -159,8 +161,8 @@ class _Answer:
     def __init__(self, heard: tuple[str, ...]) -> None:
         self.heard = heard
         marks = fillers(heard)
-        self.gaps = [_GAP / 4 if filler else _GAP for filler in marks]
-        self.weights = [0.05 if filler else weight(each) for each, filler in zip(heard, marks, strict=True)]
+        self.weights = [_FILLER if filler else weight(each) for each, filler in zip(heard, marks, strict=True)]
+        self.gaps = [_GAP * each for each in self.weights]
         self.whole = sum(self.weights) or 1.0
 
     def negated_before(self, position: int, example: Sequence[str]) -> bool:

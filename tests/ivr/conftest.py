@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,14 +96,18 @@ class FakePlayback:
         self.task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
-        async for sound in self.sounds:
-            self.phone.heard.append(sound.text)
-            while True:
-                self._since = now()
-                await asyncio.sleep(sound.seconds)
-                self.heard, self._since = self.heard + sound.seconds, None
-                if not self.loop:
-                    break
+        try:
+            async for sound in self.sounds:
+                self.phone.heard.append(sound.text)
+                while True:
+                    self._since = now()
+                    await asyncio.sleep(sound.seconds)
+                    self.heard, self._since = self.heard + sound.seconds, None
+                    if not self.loop:
+                        break
+        finally:
+            if isinstance(self.sounds, AsyncGenerator):
+                await self.sounds.aclose()
 
     async def finished(self) -> float:
         assert self.task is not None
@@ -219,14 +232,19 @@ class FakeVoice:
     def __init__(self) -> None:
         self.fails: Callable[[str], HotlineError | None] = lambda text: None
         self.stuck = False
+        self.busy = 0
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         error = self.fails(text)
         if error is not None:
             raise error
-        if self.stuck:
-            await asyncio.Event().wait()
-        yield Sound(bytes(int(16_000 * SECONDS_PER_CHARACTER * len(text))), text)
+        self.busy += 1
+        try:
+            if self.stuck:
+                await asyncio.Event().wait()
+            yield Sound(bytes(int(16_000 * SECONDS_PER_CHARACTER * len(text))), text)
+        finally:
+            self.busy -= 1
 
 
 class FakeService:
@@ -292,8 +310,13 @@ class Stage:
         call.cancel()
         await asyncio.wait({call})
         assert call.cancelled()
+        self.is_over()
+
+    def is_over(self) -> None:
+        """Nothing plays, nobody listens, nothing is being rendered."""
         assert self.phone.silent
         assert self.recogniser.open == 0
+        assert self.voice.busy == 0
 
     def presses(self, key: str) -> None:
         self.phone.keys.put_nowait(key)

@@ -33,8 +33,7 @@ def test_a_caller_is_greeted_by_name_and_brought_to_the_right_queue(virtually: V
         outcome = await call
         assert outcome == ToQueue("to_refunds", "refunds", "refund", 180.0, "nobody_came")
         assert on.heard.endswith("好的，我为您转接退款专员，请稍等。")
-        assert on.phone.silent
-        assert on.recogniser.open == 0
+        on.is_over()
 
     virtually(scene())
 
@@ -105,6 +104,37 @@ def test_who_knows_what_to_want_need_not_wait_for_the_greeting(virtually: Virtua
         outcome = await call
         assert isinstance(outcome, ToQueue)
         assert outcome.queue == "refunds"
+
+    virtually(scene())
+
+
+def test_who_spoke_over_the_whole_prompt_is_heard_out(virtually: Virtually, stage: MakeStage) -> None:
+    async def scene() -> None:
+        on = stage()
+        call = on.begin()
+        await asyncio.sleep(0.1)
+        await on.says("我上个星期买的衣服太小了穿不了我要退款", seconds=16)
+        assert on.heard.startswith("王先生，您好，欢迎致电客服热线。请问有什么可以帮您？")
+        outcome = await call
+        assert isinstance(outcome, ToQueue)
+        assert outcome.queue == "refunds"
+        assert "没有听清" not in on.heard
+
+    virtually(scene())
+
+
+def test_a_long_answer_is_told_to_its_end(virtually: Virtually, stage: MakeStage) -> None:
+    async def scene() -> None:
+        on = stage()
+        call = on.begin()
+        await asyncio.sleep(9)
+        await on.says("查订单")
+        await asyncio.sleep(0.1)
+        await on.says("嗯嗯", seconds=0.5)
+        await asyncio.sleep(12)
+        assert on.noted("caller.silent") == []
+        assert on.heard.endswith("请问还有什么可以帮您？")
+        await on.hangs_up(call)
 
     virtually(scene())
 
@@ -181,6 +211,7 @@ def test_speech_that_never_ends_is_not_waited_for(virtually: Virtually, stage: M
         on.starts_to_speak()
         await asyncio.sleep(21)
         assert "不好意思，我没有听清。" in on.heard
+        assert on.noted("caller.silent") == []
         await on.hangs_up(call)
 
     virtually(scene())
@@ -395,8 +426,7 @@ def test_a_hang_up_at_any_moment_leaves_nothing_behind(virtually: Virtually, sta
                 case _:
                     on.recogniser.events.put_nowait(RecogniserDown("the worker died"))
         if call.done():
-            assert on.phone.silent
-            assert on.recogniser.open == 0
+            on.is_over()
         else:
             await on.hangs_up(call)
 
