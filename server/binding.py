@@ -13,7 +13,13 @@ from calls.errors import ConfigError
 
 T = TypeVar("T")
 
-_WANTED = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false", Path: "a path in quotes"}
+_WANTED = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path in quotes",
+}
 
 
 def bind(cls: type[T], table: dict[str, Any], file: str, section: str = "") -> T:
@@ -51,12 +57,19 @@ def _value(wanted: Any, given: Any, file: str, section: str, key: str) -> Any:
     if origin is dict:
         if not isinstance(given, dict):
             raise ConfigError(where, f"{given!r} is not a table", f"write [{key}.NAME]")
-        return {name: _value(inside[1], item, file, section, f"{key}.{name}") for name, item in given.items()}
+        return {name: _value(inside[1], _named(inside[1], name, item), file, section, f"{key}.{name}")
+                for name, item in given.items()}
     if is_dataclass(wanted):
         if not isinstance(given, dict):
             raise ConfigError(where, f"{given!r} is not a table", f"write [{key}]")
         return bind(typing.cast("type[Any]", wanted), given, file, f"{section}.{key}" if section else key)
     return _scalar(wanted, given, where)
+
+
+def _named(wanted: Any, name: str, item: Any) -> Any:
+    """``[queues.refunds]`` is the queue whose ``name`` is refunds."""
+    has_name = is_dataclass(wanted) and any(f.name == "name" for f in fields(wanted))
+    return {"name": name, **item} if has_name and isinstance(item, dict) else item
 
 
 def _scalar(wanted: type, given: Any, where: str) -> Any:

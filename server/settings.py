@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from calls.errors import ConfigError
+from routing.queues import Queue
 from server.binding import bind
 
 
@@ -39,6 +40,8 @@ class Http:
 
     def __post_init__(self) -> None:
         _port("[http] port", self.port)
+        if self.token and len(self.token) < 16:
+            raise ConfigError("[http] token", "is shorter than 16 characters", "leave it empty and one is made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +115,6 @@ class TrunkSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """A queue of waiting callers."""
-
-    skills: tuple[str, ...] = ()
-    """Skills that an agent needs; empty: any agent."""
-    ring_seconds: float = 20.0
-    """An agent who does not answer for so long is passed over."""
-    wrap_up_seconds: float = 15.0
-    max_wait: float = 600.0
-    """Then the flow goes on at its overflow step."""
-    announce_every: float = 30.0
-    """Seconds between announcements of the position; 0: never."""
-    phones: tuple[str, ...] = ()
-    """Phones that need not register and have no agent: SIP URIs."""
-
-    def __post_init__(self) -> None:
-        for name in ("ring_seconds", "max_wait"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"[queues] {name}", f"{getattr(self, name)} is not above 0")
-
-
-@dataclass(frozen=True, slots=True)
 class Recordings:
     """What is kept of calls."""
 
@@ -154,7 +135,7 @@ class Settings:
 
     numbers: dict[str, str]
     trunks: tuple[TrunkSettings, ...]
-    queues: dict[str, QueueSettings]
+    queues: dict[str, Queue]
     data: Path = Path("data")
     """Folder for the database, recordings, models and rendered prompts."""
     dialplans: Path = Path("dialplans")

@@ -60,7 +60,7 @@ host = "127.0.0.1"
 port = {self.sip_port}
 [http]
 port = {self.http_port}
-token = "test-token"
+token = "test-token-of-some-length"
 [media]
 port_low = {self.rtp_low}
 port_high = {self.rtp_high}
@@ -116,7 +116,7 @@ class Hotline:
         """One GET of the API; JSON where it is JSON, text otherwise."""
         url = f"http://127.0.0.1:{self.layout.http_port}{path}"
         async with (
-            aiohttp.ClientSession(headers={"Authorization": "Bearer test-token"}) as session,
+            aiohttp.ClientSession(headers={"Authorization": "Bearer test-token-of-some-length"}) as session,
             session.get(url) as answer,
         ):
             if answer.content_type == "application/json":
@@ -148,13 +148,17 @@ class Hotline:
     async def events(self, *, kind: str = "", call_id: str = "", sip_call_id: str = "") -> list[dict[str, Any]]:
         """The events of one call (by its id or its SIP Call-ID), optionally of one kind only."""
         if sip_call_id:
-            calls = await self.get("/api/calls?limit=500")
-            ids = [each["id"] for each in calls["calls"] if each.get("sip_call_id") == sip_call_id]
-            if not ids:
-                return []
-            call_id = ids[0]
+            call_id = await self._call_id(sip_call_id)
         story = await self.get(f"/api/calls/{call_id}")
         return [event for event in story["events"] if not kind or event["kind"] == kind]
+
+    async def _call_id(self, sip_call_id: str) -> str:
+        """Our id of the call with this SIP Call-ID. Raises LookupError."""
+        for row in (await self.get("/api/calls?limit=200"))["latest"]:
+            invited = (await self.events(kind="call.invited", call_id=row["id"]))[0]
+            if invited["details"]["sip_call_id"] == sip_call_id:
+                return str(row["id"])
+        raise LookupError(f"no call with Call-ID {sip_call_id}")
 
     async def command(self, *words: str) -> tuple[int, str]:
         """Run ``hotline WORDS``; its exit status and everything it printed."""

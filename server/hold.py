@@ -1,0 +1,62 @@
+"""What a caller hears while waiting for an agent: music, and the place in the line when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from calls import Phone, Sound
+from calls.errors import HotlineError
+from ivr.saying import Note
+from ivr.voice import Voice
+from routing import Ticket
+
+CONNECTING = "正在为您转接人工客服，请稍候。"
+
+
+def place(position: int) -> str:
+    """What is said about a place in the line; 1 is the next to be served."""
+    return CONNECTING if position <= 1 else f"您前面还有{position - 1}位客人，请稍候。"
+
+
+@asynccontextmanager
+async def holding(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note: Note) -> AsyncIterator[None]:
+    """While inside, the caller hears music, and the place in the line as often as the queue says."""
+    entertaining = asyncio.create_task(_entertain(phone, ticket, voice, music, note))
+    try:
+        yield
+    finally:
+        entertaining.cancel()
+        with suppress(asyncio.CancelledError):
+            await entertaining
+
+
+async def _entertain(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note: Note) -> None:
+    playback = None
+    try:
+        said = 0
+        while True:
+            if ticket.position and ticket.position != said:
+                said = ticket.position
+                await _announce(phone, voice, said, note)
+            playback = await phone.play(music, loop=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ticket.queue.announce_every or None):
+                    await ticket.moved(said)
+                    continue
+            said = 0  # the time has come to say the place again, moved or not
+    finally:
+        if playback is not None:
+            await playback.stop()
+
+
+async def _announce(phone: Phone, voice: Voice, position: int, note: Note) -> None:
+    """Say the place. A voice that is down costs the announcement, never the place."""
+    text = place(position)
+    note("queue.position", {"position": position, "text": text})
+    try:
+        playback = await phone.play(voice.say(text))
+        await playback.finished()
+    except HotlineError as error:
+        note("voice.failed", {"text": text, "problem": str(error)})

@@ -1,0 +1,137 @@
+"""The whole path of a call, in one file. Start reading here.
+
+    SIP INVITE → Call → Caller → Heard → Intent → Outcome → Assignment → Recording → Insight
+
+A call is one coroutine that reads downward. When the caller hangs up it is cancelled wherever it stands;
+what must happen after that stands in the shielded ``finally``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from calls import Call, Caller, Dial, Finished, Hangup, Phone, Side, ToQueue
+from calls.errors import CallFailed, HotlineError
+from customers import identify, parse_number
+from insight import account
+from ivr.conversation import Conversation
+from routing import Ticket
+from server.diary import Diary
+from server.hold import holding
+from server.parts import Parts
+from telephony import IncomingCall
+
+log = logging.getLogger("hotline.call")
+
+
+async def journey(incoming: IncomingCall, parts: Parts) -> None:
+    """Take one call from its INVITE to its insight."""
+    call = _call(incoming, parts)
+    diary = Diary(call, parts.log, parts.clock)
+    diary.note("call.invited", {
+        "called": call.called, "caller": str(call.number or ""), "trunk": call.trunk, "flow": call.flow,
+        "sip_call_id": incoming.sip_call_id,
+    })
+    log.info("%s begins: %s calls %s (%s)", call.id, call.number or "withheld", call.called, call.flow)
+    recording = parts.vault.path_for(call)
+    try:
+        await incoming.phone.ring()
+        caller = await identify(parts.database, call.number)
+        diary.note("caller.identified", {
+            "identity": caller.identity, "customer": caller.customer_id, "tier": caller.tier,
+        })
+        await incoming.phone.answer(record_to=recording)
+        diary.note("call.answered")
+        await _help(call, caller, incoming.phone, parts, diary)
+    finally:
+        await asyncio.shield(_afterwards(call, incoming.phone, recording, parts, diary))
+
+
+def _call(incoming: IncomingCall, parts: Parts) -> Call:
+    number = None if incoming.withheld else parse_number(incoming.calling)
+    flow = parts.flows[incoming.called].plan.name
+    return Call(incoming.phone.id, incoming.trunk, incoming.called, number, flow, parts.clock.now())
+
+
+async def _help(call: Call, caller: Caller, phone: Phone, parts: Parts, diary: Diary) -> None:
+    """Follow the flow; where it leads out of itself, bring the caller there, and back where nobody was reached."""
+    flow = parts.flows[call.called]
+    conversation = Conversation(
+        flow.plan, caller, phone, voice=parts.voice, music=parts.music, matcher=flow.matcher,
+        recogniser=parts.recogniser, services=parts.services, note=diary.note,
+    )
+    outcome = await conversation.run()
+    while not isinstance(outcome, Finished):
+        if isinstance(outcome, ToQueue):
+            talked = await _to_agent(outcome, call, caller, phone, parts, diary)
+            onward = outcome.overflow
+        else:
+            talked = await _dial(outcome, call, phone, parts, diary)
+            onward = outcome.failed
+        if talked or onward is None:
+            break
+        outcome = await conversation.run(at=onward)
+    diary.note("flow.finished", {"solved": isinstance(outcome, Finished) and outcome.solved})
+
+
+async def _to_agent(wish: ToQueue, call: Call, caller: Caller, phone: Phone, parts: Parts, diary: Diary) -> bool:
+    """Wait in the queue and talk to the agent. False when nobody came in time."""
+    async with parts.router.waiting(call, caller, wish.queue, max_wait=wish.max_wait) as ticket:
+        while True:
+            try:
+                async with holding(phone, ticket, parts.voice, parts.music, diary.note):
+                    agent, _ = await ticket.agent()
+            except TimeoutError:
+                return False
+            if not await _gone(phone, ticket, agent, parts, diary):
+                return True
+            await ticket.again()  # the agent's phone is gone, the caller is not: back to the head of the line
+
+
+async def _gone(phone: Phone, ticket: Ticket, agent: Phone, parts: Parts, diary: Diary) -> bool:
+    """Let the two talk until one hangs up. True when the agent's phone vanished instead."""
+    async with ticket.talking():
+        return (await _talk(phone, agent, parts, diary)).by is Side.NETWORK
+
+
+async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary) -> Hangup:
+    """Join the two until ``other`` ends; the caller's own hang-up cancels this."""
+    async with parts.telephony.joined(phone, other):
+        diary.note("call.bridged", {"leg": other.id})
+        hangup = await other.ended()
+    diary.note("leg.ended", {"leg": other.id, "by": hangup.by, "status": hangup.status})
+    return hangup
+
+
+async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary) -> bool:
+    """Bridge the caller to an address or number. False when it was not answered."""
+    diary.note("call.dialling", {"step": wish.step})
+    try:
+        other = await parts.telephony.ring(wish.target, call=call, shown=call.number, answer_within=wish.answer_within)
+    except CallFailed as failure:
+        diary.note("call.not_answered", {"status": failure.status})
+        return False
+    try:
+        await _talk(phone, other, parts, diary)
+    finally:
+        await asyncio.shield(other.hang_up())
+    return True
+
+
+async def _afterwards(call: Call, phone: Phone, recording: Path, parts: Parts, diary: Diary) -> None:
+    """The caller is gone or done: end the leg, seal the recording, account for the call."""
+    await phone.hang_up()
+    hangup = await phone.ended()
+    diary.note("call.ended", {"by": hangup.by, "status": hangup.status, "reason": hangup.reason})
+    if diary.has("call.answered"):
+        try:
+            sealed = await parts.vault.seal(call.id, recording)
+            diary.note("recording.sealed", {"path": sealed.path, "seconds": round(sealed.seconds, 3)})
+        except HotlineError as error:  # it is found again and sealed at the next start
+            diary.note("recording.unsealed", {"problem": str(error)})
+    insight = account(diary.events)
+    diary.note("call.accounted", {"seconds": round(insight.seconds, 3), "solved": insight.solved})
+    diary.close()
+    log.info("%s ends after %.1f s, by the %s", call.id, insight.seconds, hangup.by)
