@@ -58,7 +58,8 @@ class Vault:
     async def seal(self, call_id: str, path: Path) -> Recording:
         """Close the record of a finished call. Sealing again gives the first result.
 
-        Raises AudioError when there is no usable file, DatabaseAway when it cannot be entered now: ``recover`` will.
+        Raises AudioError when there is no usable file, or its writer has not let go of it yet; DatabaseAway when it
+        cannot be entered now. ``recover`` comes back to what could not be sealed.
         """
         if (link := await self._link(call_id, "sealed")) is not None:
             return link.recording
@@ -71,7 +72,7 @@ class Vault:
         return None if link is None or await self._link(call_id, "deleted") else link.recording
 
     async def recover(self, days: int = 31) -> list[Recording]:
-        """Seal what a crash left unsealed in the newest ``days`` day folders. Run it before the first call.
+        """Seal what a crash left unsealed in the newest ``days`` day folders. Recordings in progress are left alone.
 
         A file that is no WAV is renamed to ``….wav.broken`` and logged. Raises DatabaseAway.
         """
@@ -81,6 +82,8 @@ class Vault:
             paths = {path.stem: path for path in folder.glob("*.wav")}
             known = {row["call_id"] for row in await self._db.fetch(_SQL["sealed_among"], list(paths))}
             for call_id in sorted(paths.keys() - known):
+                if await asyncio.to_thread(wavfile.being_written, paths[call_id]):
+                    continue
                 try:
                     sealed.append(await self.seal(call_id, paths[call_id]))
                 except AudioError as error:
@@ -95,9 +98,9 @@ class Vault:
         kept = [Kept(link.recording, link.at) for link in (Link(**row) for row in rows)]
         deleted = [each.recording for each in due(kept, now, days)]
         for recording in deleted:
-            # The row first: a file without its row would be a broken chain, a row without its file is only disk space.
-            await self._append("deleted", recording)
+            # The file first: if the row then fails, the next run tries again, and nothing outlives its time.
             await asyncio.to_thread(self.file(recording).unlink, missing_ok=True)
+            await self._append("deleted", recording)
         return deleted
 
     async def head(self) -> str:
@@ -148,6 +151,9 @@ class Vault:
             return recording
 
     def _measure(self, call_id: str, path: Path) -> Recording:
+        wavfile.layout(path)
+        if wavfile.being_written(path):
+            raise AudioError(f"{path}: is still being written")
         seconds = wavfile.repair(path).seconds
         path.chmod(0o440)  # finished: an accidental writer is refused
         return Recording(call_id, str(path.relative_to(self.folder)), round(seconds, 3), _sha256(path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -60,6 +61,16 @@ def repair(path: Path) -> Layout:
             file.flush()
             os.fsync(file.fileno())
     return layout(path)
+
+
+def being_written(path: Path) -> bool:
+    """Whether this process, which does the recording, has the file open for writing. Raises OSError."""
+    wanted = path.stat()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if descriptor.lstat().st_mode & 0o200 and os.path.samestat(descriptor.stat(), wanted):
+                return True
+    return False
 
 
 def _read(file: BinaryIO, path: Path) -> Layout:

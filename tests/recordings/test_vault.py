@@ -187,6 +187,16 @@ async def test_recovery_sets_aside_what_is_no_recording(vault: Vault, caplog: py
     assert f"{path}: ends inside its header, after 4 bytes; it is set aside" in caplog.text
 
 
+async def test_a_recording_in_progress_is_neither_sealed_nor_recovered(vault: Vault) -> None:
+    path = record(vault.path_for(call(4)), 0.5)
+    with path.open("r+b"):
+        with pytest.raises(AudioError, match="is still being written"):
+            await vault.seal(call(4).id, path)
+        assert await vault.recover() == []
+    with path.open("rb"):  # someone listens to it
+        assert [each.call_id for each in await vault.recover()] == [call(4).id]
+
+
 async def test_recovery_of_an_empty_vault(vault: Vault) -> None:
     assert await vault.recover() == []
     assert await vault.verify() is None
@@ -210,6 +220,14 @@ async def test_deletion_for_age_keeps_the_chain(vault: Vault, clock: Calendar) -
     assert vault.file(young).exists()
     assert await vault.find(old.call_id) is None
     assert await vault.delete_due(30) == []
+    assert await vault.verify() is None
+
+
+async def test_a_deletion_that_was_cut_short_is_finished_by_the_next(vault: Vault, clock: Calendar) -> None:
+    old = await sealed(vault, 1)
+    vault.file(old).unlink()  # and then the process was killed
+    clock.moment += timedelta(days=2)
+    assert await vault.delete_due(1) == [old]
     assert await vault.verify() is None
 
 
