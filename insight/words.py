@@ -92,6 +92,10 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "flow.step": (_NOTE, _words("step", "step")),
     "service.served": (_NOTE, _words("service", "service", "found")),
     "service.answered": (_NOTE, _words("service", "service", "found")),
+    "service.failed": (_NOTE, _words("service failed:", "service", "problem")),
+    "voice.failed": (_NOTE, _words("voice failed:", "problem")),
+    "recogniser.down": (_NOTE, _words("recogniser down:", "problem")),
+    "flow.finished": (_NOTE, _words("flow finished, solved:", "solved")),
     "queue.entered": (_NOTE, _words("queue", "queue")),
     "queue.position": (_TO_CALLER, _words("position", "position")),
     "queue.left": (_NOTE, _words("left the queue", "queue", "why")),
@@ -108,6 +112,9 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "call.not_answered": (_FROM_AGENT, _words("", "status", "reason")),
     "leg.ended": (_FROM_AGENT, _words("leg over, by", "by", "status")),
     "call.ended": (_NOTE, _words("over, by", "by", "status", "reason")),
+    "agent.talked": (_NOTE, _agent("talked", "seconds")),
     "recording.sealed": (_NOTE, _words("recording", "path")),
+    "recording.unsealed": (_NOTE, _words("recording not sealed:", "problem")),
+    "call.accounted": (_NOTE, _words("accounted")),
 }
 """Kind of event → direction and words."""
