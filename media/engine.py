@@ -181,6 +181,9 @@ class MediaEngine(Protocol):
     def send_digit(self, leg: Node, key: str, duration_ms: int = 160) -> None:
         """Send one RFC 4733 key press to the far end of the leg."""
 
+    def tap_drops(self, tap: Node) -> int:
+        """How many pieces the tap's reader was too slow to take."""
+
     def stats(self, leg: Node) -> LegStats:
         """Counters of a leg."""
 

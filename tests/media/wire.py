@@ -1,0 +1,83 @@
+"""Far ends on real sockets, for the engines."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from media.engine import Codec, MediaConfig, MediaEngine, MediaEvent, Node
+from media.native import NativeEngine
+from media.reference import ReferenceEngine
+from media.reference.rtp import Packet
+
+ENGINES: dict[str, Callable[[MediaConfig], MediaEngine]] = {"native": NativeEngine, "reference": ReferenceEngine}
+PATIENCE = 10.0
+"""Seconds until a test gives up; nothing here takes a tenth of it on an idle machine."""
+
+
+class Softphone:
+    """A leg of the engine and the phone at its far end, on 127.0.0.1."""
+
+    def __init__(self, engine: MediaEngine, codec: Codec = Codec.PCMA) -> None:
+        self.engine = engine
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(PATIENCE)
+        self.leg = engine.open_leg("127.0.0.1")
+        self.node = self.leg.node
+        engine.set_codec(self.node, codec, payload_type=codec, digit_payload_type=101)
+        engine.set_remote(self.node, *self.socket.getsockname())
+        self.codec, self.sequence = codec, 0
+
+    def say(self, payload: bytes) -> None:
+        packet = Packet(self.codec, self.sequence & 0xFFFF, 160 * self.sequence, 7, payload)
+        self.sequence += 1
+        self.socket.sendto(bytes(packet), ("127.0.0.1", self.leg.port))
+
+    def hear(self) -> Packet:
+        packet = Packet.parse(self.socket.recv(2048))
+        assert packet is not None
+        return packet
+
+    def hang_up(self) -> None:
+        self.engine.close_node(self.node)
+        self.socket.close()
+
+
+class Ears:
+    """The events of an engine, read as its user would."""
+
+    def __init__(self, engine: MediaEngine) -> None:
+        self.engine = engine
+        self.events: list[MediaEvent] = []
+
+    def wait_for(self, kind: type[MediaEvent], node: Node) -> MediaEvent:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for event in self.events:
+                if isinstance(event, kind) and event.node == node:
+                    self.events.remove(event)
+                    return event
+            readable, _, _ = select.select([self.engine.fileno()], [], [], 0.1)
+            if readable:
+                self.events += self.engine.drain()
+        raise AssertionError(f"no {kind.__name__} of node {node}; there was {self.events}")
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
