@@ -54,13 +54,3 @@ def recordings(part: str, step: int = 1) -> list[Utterance]:
     with (RECORDINGS / "transcripts.tsv").open(encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table, delimiter="\t") if row["file"].startswith(part)]
     return [Utterance(read_sound(RECORDINGS / row["file"]), row["transcript"].replace(" ", "")) for row in rows[::step]]
-
-
-def syllable_errors(heard: tuple[str, ...], said: tuple[str, ...]) -> int:
-    """Substitutions, insertions and deletions (Levenshtein)."""
-    row = list(range(len(said) + 1))
-    for i, syllable in enumerate(heard, 1):
-        diagonal, row[0] = row[0], i
-        for j, expected in enumerate(said, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (syllable != expected))
-    return row[-1]

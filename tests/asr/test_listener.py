@@ -45,7 +45,7 @@ def test_speech_becomes_started_partials_and_heard() -> None:
 def test_audio_from_before_the_first_voiced_frame_reaches_the_engine() -> None:
     engine = ScriptedEngine()
     Conversation(engine).hears(silence(1.0) + voice(0.2))
-    assert engine.sessions[0].heard == pytest.approx(2 * 8_000 * (0.4 + 0.1), abs=1_000)
+    assert engine.sessions[0].heard == pytest.approx(2 * 8_000 * (0.6 + 0.1), abs=1_000)
 
 
 def test_a_cough_is_passed_over_and_the_next_word_is_heard() -> None:

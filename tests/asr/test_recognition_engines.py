@@ -18,6 +18,7 @@ from asr.engines.vosk import VoskSession
 from asr.loading import load
 from asr.pinyin import syllables_of
 from asr.simplified import simplified
+from bench.speech import edit_distance
 from calls.errors import ModelError
 from calls.speech import Heard
 from ivr.voice.engines.kokoro import Kokoro
@@ -50,7 +51,7 @@ def test_zipformer_understands_human_speech(zipformer: Engine) -> None:
     errors = syllables = 0
     for utterance in material.recordings("aishell", step=15):
         said = syllables_of(utterance.text)
-        errors += material.syllable_errors(transcribe(zipformer, utterance.pcm), said)
+        errors += edit_distance(transcribe(zipformer, utterance.pcm), said)
         syllables += len(said)
     assert errors / syllables < 0.12
 
