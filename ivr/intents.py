@@ -27,8 +27,8 @@ _GAP = 0.6
 """What a foreign syllable inside a phrase costs, by its weight."""
 _FILLER = 0.05
 """The weight of a syllable of a filler."""
-_PROMISING = 0.45
-"""Examples whose syllables, order ignored, cover less than this are not aligned at all."""
+_PROMISING = CONFIDENT - MARGIN
+"""An example whose syllables, order ignored, cover less can neither be understood nor be a rival; it is not aligned."""
 _LONGEST = 60
 """Of a longer answer the end is matched: people come to the point last."""
 

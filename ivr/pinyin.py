@@ -34,6 +34,11 @@ def _closeness(merged: Sequence[str], near: Sequence[str]) -> dict[tuple[str, st
     return {pair: likeness for group, likeness in groups for pair in permutations(words(group), 2)}
 
 
+_OTHER_INITIAL, _OTHER_FINAL = 0.45, 0.3
+"""What is left of a syllable of which only the final, or only the initial, was recognised."""
+_UNLIKE = 0.3
+"""Less likeness than this is none."""
+
 _CLOSE_INITIALS = _closeness(_MERGED_INITIALS, _NEAR_INITIALS)
 _CLOSE_FINALS = _closeness(_MERGED_FINALS, _NEAR_FINALS)
 
@@ -117,6 +122,6 @@ def alike(one: str, other: str) -> float:
     if one == other:
         return 1.0
     (initial, final), (other_initial, other_final) = split(one), split(other)
-    likeness = 1.0 if initial == other_initial else _CLOSE_INITIALS.get((initial, other_initial), 0.0)
-    likeness *= 1.0 if final == other_final else _CLOSE_FINALS.get((final, other_final), 0.0)
-    return likeness if likeness >= 0.45 else 0.0
+    likeness = 1.0 if initial == other_initial else _CLOSE_INITIALS.get((initial, other_initial), _OTHER_INITIAL)
+    likeness *= 1.0 if final == other_final else _CLOSE_FINALS.get((final, other_final), _OTHER_FINAL)
+    return likeness if likeness >= _UNLIKE else 0.0

@@ -26,7 +26,7 @@ class Patience:
     """For a spoken answer to end."""
     echo: float = 0.2
     """Speech that begins before so much of the prompt was heard does not interrupt it."""
-    recogniser: float = 1.0
+    recogniser: float = 2.0
     """For the recogniser to begin to listen."""
     service: float = 5.0
     """For a self-service to answer."""

@@ -74,6 +74,10 @@ def test_an_example_is_certain(matcher: IntentMatcher, main_plan: Dialplan) -> N
         ("kuai di dao la le", "order"),
         ("zai suo yi bian", "repeat"),
         ("zai jiang", "goodbye"),
+        ("suan ren gong", "agent"),
+        ("cha yi xia wo de bing dan", "order"),
+        ("bao kuo hai mo shou dao", "order"),
+        ("nin na ge wo xiang tui ge kuan", "refund"),
     ],
 )
 def test_accents_and_errors_of_the_recogniser_are_forgiven(matcher: IntentMatcher, said: str, intent: str) -> None:
@@ -149,6 +153,8 @@ def test_likeness() -> None:
     assert alike("zhan", "zan") == 0.9
     assert alike("lin", "ning") == pytest.approx(0.81)
     assert alike("tui", "dui") == 0.6
+    assert alike("bing", "ding") == 0.45
+    assert alike("mo", "mei") == 0.3
     assert alike("tui", "ma") == 0.0
     assert confusable("zhang") == confusable("zan")
     assert confusable("ling") == confusable("nin")
