@@ -97,7 +97,10 @@ class Conversation:
                 heard = await playback.stop()
             except LegGone:
                 heard = 0.0
-            self._note("prompt.played", {"step": step, "text": "".join(says), "seconds": round(heard, 2)})
+            self._note(
+                "prompt.played",
+                {"step": step, "text": "".join(says), "seconds": round(heard, 2), "interrupted_by": ""},
+            )
 
     def _new_saying(self, texts: Sequence[str]) -> Saying:
         return Saying(self._voice, texts, within=self._patience.voice, note=self._note)

@@ -65,6 +65,7 @@ class Flow:
 
     def at(self, step: str) -> Action:
         """Go on at a step: after an agent did not come, or a dialled number did not answer."""
+        self._said.clear()
         return self._enter(step)
 
     def feed(self, result: Result) -> Action:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from calls import Intent
-from ivr.pinyin import alike, fillers, plain, syllables, weight, words
+from ivr.pinyin import alike, fillers, plain, readings, weight, words
 
 CONFIDENT = 0.6
 """An intent below this is not taken for understood."""
@@ -70,7 +70,10 @@ class IntentMatcher:
     """Knows the intents of one dialplan by their examples. Matching is pure and takes well under 2 ms."""
 
     def __init__(self, intents: Mapping[str, Sequence[str]]) -> None:
-        spoken = {name: [(phrase, syllables(phrase)) for phrase in phrases] for name, phrases in intents.items()}
+        spoken = {
+            name: [(phrase, heard) for phrase in phrases for heard in readings(phrase)]
+            for name, phrases in intents.items()
+        }
         users: dict[str, set[str]] = {}
         for name, examples in spoken.items():
             for _, heard in examples:

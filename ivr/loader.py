@@ -157,7 +157,7 @@ class _Loader:
         node = entry.value
         match holds:
             case Holds.SENTENCE:
-                if not node.scalar and entry.key == "hang_up" and node.scalar is not None:
+                if entry.key == "hang_up" and node.scalar == "":
                     return None
                 return self._sentence(node, f"'{entry.key}'", placeholders)
             case Holds.SENTENCES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import permutations
+from itertools import islice, permutations, product
 
 from pypinyin import lazy_pinyin
 
@@ -15,6 +15,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 _NUMERALS = str.maketrans("0123456789", "零一二三四五六七八九")
+_SEVERAL_READINGS = {"还": "hai huan", "重": "chong zhong", "调": "diao tiao", "行": "xing hang", "长": "chang zhang"}
 _INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 
 _MERGED_INITIALS = ("z zh", "c ch", "s sh", "n l", "f h", "l r")
@@ -63,6 +64,20 @@ _WEIGHTS = {**dict.fromkeys(words(_EVERYDAY), 0.7), **dict.fromkeys(words(_WORDS
 def syllables(text: str) -> tuple[str, ...]:
     """Toneless pinyin of the Chinese in a text (``我要退款`` → ``wo yao tui kuan``); digits are read one by one."""
     return tuple(plain(each) for each in lazy_pinyin(text.translate(_NUMERALS), errors="ignore"))
+
+
+def readings(text: str) -> tuple[tuple[str, ...], ...]:
+    """Every way in which a phrase may be read aloud, the likeliest first: 重听 is ``chong ting``, whatever a
+    dictionary that lacks the word makes of it."""
+    likeliest = syllables(text)
+    characters = [each for each in text.translate(_NUMERALS) if lazy_pinyin(each, errors="ignore")]
+    if len(characters) != len(likeliest):
+        return (likeliest,)
+    ways = (
+        dict.fromkeys((syllable, *words(_SEVERAL_READINGS.get(character, ""))))
+        for character, syllable in zip(characters, likeliest, strict=True)
+    )
+    return tuple(islice(product(*ways), 8))
 
 
 def plain(syllable: str) -> str:

@@ -162,10 +162,12 @@ class Turn:
         if self._recogniser is None:
             return False
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._watch(self._listen(self._recogniser, opened))
+        listening = self._watch(self._listen(self._recogniser, opened))
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience.recogniser):
-                return await opened
+                if not await opened:
+                    listening.result()  # whatever is no RecogniserDown is raised here
+                return opened.result()
         self._note("recogniser.down", {"step": self._ask.step, "problem": "took too long"})
         return False
 
@@ -186,6 +188,7 @@ class Turn:
         except RecogniserDown as down:
             self._note("recogniser.down", {"step": self._ask.step, "problem": str(down)})
             self._inbox.put_nowait(down)
+        finally:
             if not opened.done():
                 opened.set_result(False)
 

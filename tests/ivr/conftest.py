@@ -23,7 +23,7 @@ import pytest
 
 from asr.recogniser import Listening, RecogniserDown, SpeechEvent, SpeechStarted
 from calls import Caller, Digit, Hangup, Heard, HeardBy, Identity, Playback, Side, Sound
-from calls.errors import HotlineError
+from calls.errors import HotlineError, LegGone
 from ivr.conversation import Conversation
 from ivr.intents import IntentMatcher
 from ivr.loader import load_dialplan
@@ -139,6 +139,7 @@ class FakePhone:
         self.heard: list[str] = []
         self.taps: list[int] = []
         self.echoes = 0
+        self.gone = False
         self.playback: FakePlayback | None = None
         self.keys: asyncio.Queue[str] = asyncio.Queue()
 
@@ -163,6 +164,8 @@ class FakePhone:
 
     @contextmanager
     def tapped(self, fd: int) -> Iterator[None]:
+        if self.gone:
+            raise LegGone("the leg has ended")
         self.taps.append(fd)
         try:
             yield
@@ -210,7 +213,7 @@ class FakeRecogniser:
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[SpeechEvent | HotlineError] = asyncio.Queue()
-        self.down = False
+        self.down = self.stuck = False
         self.open = 0
         self.phrases: Sequence[str] = ()
 
@@ -218,6 +221,8 @@ class FakeRecogniser:
     async def listening(self, *, phrases: Sequence[str] = ()) -> AsyncIterator[Listening]:
         if self.down:
             raise RecogniserDown("no worker")
+        if self.stuck:
+            await asyncio.Event().wait()
         self.phrases = phrases
         self.open += 1
         try:

@@ -11,7 +11,7 @@ import pytest
 
 from asr.recogniser import RecogniserDown
 from calls import Caller, Finished, Identity, ToQueue
-from calls.errors import ModelError
+from calls.errors import LegGone, ModelError
 from ivr.loader import load_dialplan
 from ivr.plan import Dialplan, Known
 from selfservice import ServiceFailed
@@ -378,6 +378,31 @@ def test_lines_are_diagnosed_with_music_and_echo(
             assert not on.phone.silent
             assert await call == Finished("end")
             assert on.phone.silent
+
+    virtually(scene())
+
+
+def test_a_phone_that_is_gone_ends_the_conversation(virtually: Virtually, stage: MakeStage) -> None:
+    async def scene() -> None:
+        on = stage()
+        on.phone.gone = True
+        with pytest.raises(LegGone):
+            await on.begin()
+        on.is_over()
+        assert on.noted("recogniser.down") == []
+
+    virtually(scene())
+
+
+def test_a_recogniser_that_does_not_get_ready_is_not_waited_for(virtually: Virtually, stage: MakeStage) -> None:
+    async def scene() -> None:
+        on = stage()
+        on.recogniser.stuck = True
+        call = on.begin()
+        await asyncio.sleep(3)
+        assert on.heard.startswith("王先生，您好")
+        assert on.noted("recogniser.down") == [{"step": "help", "problem": "took too long"}]
+        await on.hangs_up(call)
 
     virtually(scene())
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.intents import CONFIDENT, IntentMatcher
-from ivr.pinyin import alike, confusable, content, syllables
+from ivr.pinyin import alike, confusable, content, readings, syllables
 from ivr.plan import Dialplan
 
 SAID = {
@@ -74,6 +74,7 @@ def test_an_example_is_certain(matcher: IntentMatcher, main_plan: Dialplan) -> N
         ("kuai di dao la le", "order"),
         ("zai suo yi bian", "repeat"),
         ("zai jiang", "goodbye"),
+        ("chong ting", "repeat"),
         ("suan ren gong", "agent"),
         ("cha yi xia wo de bing dan", "order"),
         ("bao kuo hai mo shou dao", "order"),
@@ -141,6 +142,12 @@ def test_syllables_are_toneless_and_digits_are_read() -> None:
     assert syllables("我要退款！") == ("wo", "yao", "tui", "kuan")
     assert syllables("7天") == ("qi", "tian")
     assert syllables("嗯，绿色 OK") == ("en", "lv", "se")
+
+
+def test_a_character_with_several_readings_is_heard_in_each() -> None:
+    assert set(readings("还款")) == {("hai", "kuan"), ("huan", "kuan")}
+    assert readings("退款") == (("tui", "kuan"),)
+    assert IntentMatcher({"pay": ["还款"]}).match(("huan", "kuan")).intent is not None
 
 
 def test_fillers_carry_nothing() -> None:
