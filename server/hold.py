@@ -33,30 +33,29 @@ async def holding(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note
 
 
 async def _entertain(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note: Note) -> None:
-    playback = None
-    try:
-        said = 0
-        while True:
-            if ticket.position and ticket.position != said:
-                said = ticket.position
-                await _announce(phone, voice, said, note)
-            playback = await phone.play(music, loop=True)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ticket.queue.announce_every or None):
-                    await ticket.moved(said)
-                    continue
+    said = 0
+    while True:
+        if ticket.position and ticket.position != said:
+            said = ticket.position
+            await _announce(phone, voice, said, note)
+        playback = await phone.play(music, loop=True)
+        try:
+            async with asyncio.timeout(ticket.queue.announce_every or None):
+                await ticket.moved(said)
+        except TimeoutError:
             said = 0  # the time has come to say the place again, moved or not
-    finally:
-        if playback is not None:
+        finally:
             await playback.stop()
 
 
 async def _announce(phone: Phone, voice: Voice, position: int, note: Note) -> None:
-    """Say the place. A voice that is down costs the announcement, never the place."""
+    """Say the place, or as much of it as there is time for. A voice that is down costs the announcement only."""
     text = place(position)
     note("queue.position", {"position": position, "text": text})
+    playback = await phone.play(voice.say(text))
     try:
-        playback = await phone.play(voice.say(text))
         await playback.finished()
     except HotlineError as error:
         note("voice.failed", {"text": text, "problem": str(error)})
+    finally:
+        await playback.stop()

@@ -95,7 +95,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         watch = LoopWatch(clock)
         await serve_desktop(settings.http, token, parts, live, watch, stack)
         _background(
-            stack, watch.run(), business.keep_trying(router, telephony), _prepare_voice(parts), _retention(settings, vault)
+            stack, watch.run(), business.keep_trying(router, telephony), _prepare_voice(parts),
+            _retention(settings, vault),
         )
         yield Server(parts, address, token, psql, speech, clock.monotonic() - began)
 
