@@ -106,7 +106,7 @@ struct Leg : Node {
     Outgoing out;
     DigitReceiver digits_in;
     DigitSender digits_out;
-    Placement timeline{2400 - 160, 800};  // for recordings: what comes 280 ms late still finds its place
+    Placement timeline{2400 - 160, 480};  // for recordings: what comes 280 ms late still finds its place
     JitterBuffer jitter;
     bool feeding = false;  // some listener mixes me, so the jitter buffer is in use
     bool silence_said = false;

@@ -39,6 +39,8 @@ struct Recorder : Parcel {
     bool commit_rest(std::int64_t now, Block& block);
 
     Side left, right;
+    Recorder* next_recorder = nullptr;  // the switch's list
+    Recorder* previous_recorder = nullptr;
 
     // Between the media thread and the writer thread.
     Ring<Block, 200> blocks;  // four seconds of a disk that does not answer

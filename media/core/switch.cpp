@@ -17,13 +17,16 @@ void Switch::advance(Nanos now) {
         ++slot_;
         now_ = std::max(now_, slot_ * millisecond);
         tick(static_cast<int>(slot_ % groups), slot_ * millisecond);
-        if (slot_ % 500 == 0) check_silence();
+        if (slot_ % 500 != 0) continue;
+        check_silence();
+        check_recorders();
     }
     now_ = std::max(now_, now);
 }
 
 std::optional<Nanos> Switch::deadline() const {
-    std::int64_t slot = legs_ != nullptr ? slot_ + 500 - slot_ % 500 : INT64_MAX;
+    const bool idle = legs_ == nullptr && recorders_ == nullptr;
+    std::int64_t slot = idle ? INT64_MAX : slot_ + 500 - slot_ % 500;
     for (std::int64_t ahead = groups; ahead > 0; --ahead)
         if (ticking_[static_cast<std::size_t>((slot_ + ahead) % groups)] != nullptr) slot = std::min(slot, slot_ + ahead);
     if (slot == INT64_MAX) return std::nullopt;
@@ -39,6 +42,11 @@ void Switch::check_silence() {
         leg->silence_said = true;
         output_.event({Event::Type::silence, leg->id, silent / millisecond});
     }
+}
+
+// Where nothing is heard, nothing else moves a recording on.
+void Switch::check_recorders() {
+    for (Recorder* recorder = recorders_; recorder != nullptr; recorder = recorder->next_recorder) commit(*recorder);
 }
 
 // ---- packets
@@ -130,10 +138,17 @@ void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order 
     }
 }
 
+void Switch::commit(Recorder& recorder) {
+    Block block;
+    while (recorder.commit(sample_at(now_), block)) output_.recorded(recorder, block);
+}
+
+// A recording moves on with what is added to it: it needs no ticks, and no timer has to wake anybody for it.
 void Switch::record(const Node& source, std::int64_t at, std::span<const Sample> samples) {
     for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) {
         if (cell->listener.kind != Kind::side) continue;
         const Side& side = static_cast<Side&>(cell->listener);
+        commit(side.recorder);
         side.recorder.add(side.channel, at, samples, cell->gain);
     }
 }
@@ -180,10 +195,6 @@ void Switch::consume(Node& node, Nanos now) {
         Frame frame;
         if (gains::mixes(tap) && mix(tap, now, frame))
             tap.push(frame, unity, [&](const Frame& piece) { output_.tap(tap, piece); });
-    } else if (node.kind == Kind::side) {
-        Recorder& recorder = static_cast<Side&>(node).recorder;
-        Block block;
-        while (recorder.commit(sample_at(now), block)) output_.recorded(recorder, block);
     }
 }
 
@@ -239,7 +250,7 @@ bool Switch::wants_ticks(Node& node) const {
         case Kind::tap:
             return gains::mixes(node);
         case Kind::side:
-            return static_cast<Side&>(node).channel == 0;  // one side ticks for both
+            return false;
     }
     return false;
 }
@@ -254,7 +265,7 @@ void Switch::wake(Node& node) {
     if (node.group >= 0 || !wants_ticks(node)) return;
     int group = static_cast<int>((slot_ + 1) % groups);
     for (const Cell* cell = node.column; cell != nullptr; cell = cell->next_in_column)
-        if (cell->listener.group >= 0 && cell->listener.kind != Kind::side) group = cell->listener.group;
+        if (cell->listener.group >= 0) group = cell->listener.group;
     link(node, group);
 }
 
@@ -291,7 +302,9 @@ void Switch::open(Leg& leg) {
 
 void Switch::open(Recorder& recorder) {
     recorder.begin(sample_at(now_));
-    wake(recorder.left);
+    recorder.next_recorder = recorders_;
+    if (recorders_ != nullptr) recorders_->previous_recorder = &recorder;
+    recorders_ = &recorder;
 }
 
 void Switch::set_remote(Leg& leg, Address address) {
@@ -365,6 +378,9 @@ void Switch::close(Tap& tap) {
 void Switch::close(Recorder& recorder) {
     detach(recorder.left);
     detach(recorder.right);
+    (recorder.previous_recorder != nullptr ? recorder.previous_recorder->next_recorder : recorders_) =
+        recorder.next_recorder;
+    if (recorder.next_recorder != nullptr) recorder.next_recorder->previous_recorder = recorder.previous_recorder;
     Block block;
     while (recorder.commit_rest(sample_at(now_), block)) output_.recorded(recorder, block);
     output_.recorded_all(recorder);

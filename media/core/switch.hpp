@@ -74,6 +74,7 @@ class Switch {
     bool mix(const Node& listener, Nanos now, Frame& frame) const;
     void send_mix(Leg& leg, Nanos now);
     void send_digits(Leg& leg, Nanos now);
+    void commit(Recorder& recorder);
     void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
     void end_run(Player& player);
 
@@ -84,6 +85,7 @@ class Switch {
     void unlink(Node& node);
     void detach(Node& node);
     void check_silence();
+    void check_recorders();
 
     Output& output_;
     const Nanos silence_after_;
@@ -91,6 +93,7 @@ class Switch {
     std::int64_t slot_ = 0;  // the last millisecond whose ticks have been run
     std::array<Node*, groups> ticking_{};
     Leg* legs_ = nullptr;
+    Recorder* recorders_ = nullptr;
     std::array<std::uint8_t, rtp::max_packet> packet_{};
     std::array<Sample, rtp::max_payload> decoded_{};
 };

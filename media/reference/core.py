@@ -16,7 +16,7 @@ import numpy as np
 
 from media import g711
 from media.engine import Codec
-from media.reference.nodes import JitterBuffer, Leg, Node, Player, Samples, Side, Tap, saturate, scaled
+from media.reference.nodes import JitterBuffer, Leg, Node, Player, Recorder, Samples, Side, Tap, saturate, scaled
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Order, Press
 from media.reference.table import Table
@@ -54,12 +54,13 @@ class Core:
             self._tick(self._slot % GROUPS, self._slot * SLOT_NS)
             if self._slot % 500 == 0:
                 self._check_silence()
+                self._check_recorders()
         self._now = max(self._now, now_ns)
 
     def deadline(self) -> int | None:
         """When ``advance`` must be called next."""
         slots = [self._slot + 1 + (group - self._slot - 1) % GROUPS for group in self._ticking.values()]
-        if any(isinstance(node, Leg) for node in self._nodes.values()):
+        if any(isinstance(node, Leg | Side) for node in self._nodes.values()):
             slots.append(self._slot + 500 - self._slot % 500)
         return min(slots) * SLOT_NS if slots else None
 
@@ -71,6 +72,12 @@ class Core:
             if silent >= self._silence_after:
                 leg.silence_said = True
                 self._events.append(("RtpSilence", leg.id, silent // 1_000_000 / 1000))
+
+    def _check_recorders(self) -> None:
+        """Where nothing is heard, nothing else moves a recording on."""
+        for side in self._nodes.values():
+            if isinstance(side, Side) and side.channel == 0:
+                self._commit(side.recorder)
 
     # -- packets
 
@@ -158,8 +165,13 @@ class Core:
             if isinstance(tap, Tap) and self._table.direct(tap) is source:
                 self._tapped += [(tap.id, piece) for piece in tap.push(saturate(scaled(samples, gain)))]
 
+    def _commit(self, recorder: Recorder) -> None:
+        self._recorded += [(recorder.left.id, *block) for block in recorder.commit(self._now // SAMPLE_NS)]
+
     def _record(self, source: Node, at: int, samples: Samples) -> None:
+        """A recording moves on with what is added to it, and needs no ticks."""
         for side, gain in self._table.recorded(source):
+            self._commit(side.recorder)
             side.recorder.add(side.channel, at, samples, gain)
 
     # -- ticks
@@ -203,8 +215,6 @@ class Core:
             mix = self._mix(node, now)
             if mix is not None:
                 self._tapped += [(node.id, piece) for piece in node.push(mix)]
-        elif isinstance(node, Side):
-            self._recorded += [(node.id, *block) for block in node.recorder.commit(now // SAMPLE_NS)]
 
     def _mix(self, listener: Node, now: int) -> Samples | None:
         """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""
@@ -247,8 +257,6 @@ class Core:
                 return bool(node.digits_out) or self._table.mixes(node) or self._table.mixed(node)
             case Player():
                 return node.running
-            case Side():
-                return node.channel == 0  # one side ticks for both
         return self._table.mixes(node)
 
     def _wake(self, node: Node) -> None:
@@ -258,7 +266,7 @@ class Core:
             node.jitter = JitterBuffer(self._now // SAMPLE_NS)
         if node in self._ticking or not self._wants_ticks(node):
             return
-        listeners = (self._ticking.get(hears) for hears, _ in self._table.column(node) if not isinstance(hears, Side))
+        listeners = (self._ticking.get(hears) for hears, _ in self._table.column(node))
         theirs = next((group for group in listeners if group is not None), None)
         self._ticking[node] = (self._slot + 1) % GROUPS if theirs is None else theirs
 

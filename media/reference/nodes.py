@@ -119,7 +119,7 @@ class Leg(Node):
     incoming: Incoming = field(default_factory=Incoming)
     digits_in: DigitReceiver = field(default_factory=DigitReceiver)
     digits_out: deque[Press] = field(default_factory=deque)
-    timeline: Placement = field(default_factory=lambda: Placement(2400 - FRAME, 800))
+    timeline: Placement = field(default_factory=lambda: Placement(2400 - FRAME, 480))
     """For recordings: what comes 280 ms late still finds its place."""
     jitter: JitterBuffer | None = None
     """Set while some listener mixes this leg."""

@@ -31,8 +31,7 @@ class Switch(Core):
 
     def open_recorder(self) -> tuple[int, int]:
         recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS)
-        self._wake(self._add(recorder.left))
-        return recorder.left.id, self._add(recorder.right).id
+        return self._add(recorder.left).id, self._add(recorder.right).id
 
     def set_codec(self, leg: int, codec: int, payload_type: int, digit_payload_type: int) -> None:
         """``digit_payload_type`` -1: no telephone-events."""

@@ -33,7 +33,7 @@ class Schedule:
                 if self.random.random() < 0.8:
                     self.talk(phone)
             self.room.wait(self.random.choice((20, 20, 20, 17, 23, 20, 5, 60)))
-        self.room.wait(500)
+        self.room.wait(900)
 
     def step(self) -> None:
         switch, choice = self.room.switch, self.random.choice

@@ -52,7 +52,7 @@ class TestRecorder:
         for n in order:
             caller.send(packets[n])
             room.wait(20 if n % 3 else 22)
-        room.wait(400)
+        room.wait(900)
         assert np.array_equal(room.recording()[: len(said), 0], law(said))
 
     def test_what_was_lost_is_silence_and_what_follows_is_in_place(self, room: Room) -> None:
@@ -65,7 +65,7 @@ class TestRecorder:
             if not 5 <= n < 9:
                 caller.send(packet)
             room.wait(20)
-        room.wait(400)
+        room.wait(900)
         expected = law(said)
         expected[800:1440] = 0
         assert np.array_equal(room.recording()[: len(said), 0], expected)
@@ -77,7 +77,7 @@ class TestRecorder:
         for n in range(10):
             caller.send(caller.event(5, 160 * (n + 1)))
             room.wait(20)
-        room.wait(500)
+        room.wait(900)
         assert not room.recording().any()
 
     def test_it_grows_while_the_call_lasts(self, room: Room) -> None:
@@ -95,7 +95,7 @@ class TestRecorder:
         room.gain(left, caller)
         room.gain(right, agent)
         converse(room, 50, {caller: 500, agent: 900, supervisor: 1300})
-        room.wait(400)
+        room.wait(900)
         file = room.recording()[:8000]
         assert loudness(file[:, 0], 500) == pytest.approx(4000, rel=0.02)
         assert loudness(file[:, 1], 900) == pytest.approx(4000, rel=0.02)
@@ -107,7 +107,7 @@ class TestRecorder:
         for level in (20_000, 20_000):
             player = room.player(right)
             room.switch.play(player, np.full(800, level, np.int16).tobytes(), False)
-        room.wait(500)
+        room.wait(900)
         assert (room.recording()[8:808, 1] == 32767).all()
 
     def test_naming_either_side_closes_both(self, room: Room) -> None:
