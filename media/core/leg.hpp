@@ -119,4 +119,6 @@ struct Leg : Node {
     Leg* previous_leg = nullptr;
 };
 
+inline Leg& as_leg(Node& node) { return static_cast<Leg&>(node); }
+
 }  // namespace media

@@ -1,0 +1,144 @@
+#include "switch.hpp"
+
+namespace media {
+
+// ---- ticks
+
+// First everybody who sounds makes a frame, then everybody who hears takes what there is.
+void Switch::tick(int group, Nanos now) {
+    Node* const first = ticking_[static_cast<std::size_t>(group)];
+    for (Node* node = first; node != nullptr; node = node->next_ticking) produce(*node, now);
+    for (Node* node = first; node != nullptr; node = node->next_ticking) consume(*node, now);
+    for (Node* node = first; node != nullptr;) {
+        Node* next = node->next_ticking;
+        if (node->kind == Kind::leg) as_leg(*node).feeding = gains::mixed(*node);
+        if (!wants_ticks(*node)) unlink(*node);
+        node = next;
+    }
+}
+
+void Switch::produce(Node& node, Nanos now) {
+    if (node.kind == Kind::player) return produce(static_cast<Player&>(node), now);
+    if (node.kind != Kind::leg || !as_leg(node).feeding) return;
+    node.framed = as_leg(node).jitter.read(sample_at(now), node.frame);
+    node.framed_at = now;
+}
+
+void Switch::produce(Player& player, Nanos now) {
+    if (!player.running) return;
+    if (player.finishing && player.first == nullptr) return end_run(player);  // its last frame has been heard by now
+    const int real = player.read(player.frame, [this](Parcel* done) { output_.closed(*done); });
+    player.framed = real > 0;
+    player.framed_at = now;
+    if (real > 0) record(player, sample_at(now), player.frame);
+    if (player.column != nullptr) player.heard += real;
+}
+
+void Switch::consume(Node& node, Nanos now) {
+    if (node.kind == Kind::leg) {
+        Leg& leg = as_leg(node);
+        if (leg.digits_out.busy()) send_digits(leg, now);
+        if (gains::mixes(leg)) send_mix(leg, now);
+    } else if (node.kind == Kind::tap) {
+        Tap& tap = static_cast<Tap&>(node);
+        Frame frame;
+        if (gains::mixes(tap) && mix(tap, now, frame))
+            tap.push(frame, unity, [&](const Frame& piece) { output_.tap(tap, piece); });
+    }
+}
+
+bool Switch::mix(const Node& listener, Nanos now, Frame& frame) const {
+    std::array<std::int32_t, frame_samples> sums{};
+    bool heard = false;
+    for (const Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) {
+        if (!cell->source.audible_at(now)) continue;
+        heard = true;
+        for (std::size_t i = 0; i < frame_samples; ++i) sums[i] += scaled(cell->source.frame[i], cell->gain);
+    }
+    std::transform(sums.begin(), sums.end(), frame.begin(), saturate);
+    return heard;
+}
+
+void Switch::send_mix(Leg& leg, Nanos now) {
+    Frame frame;
+    if (!leg.origin.known() || !mix(leg, now, frame)) return;
+    const auto& law = g711::of(leg.format.codec);
+    std::transform(frame.begin(), frame.end(), &packet_[rtp::header_size],
+                   [&law](Sample sample) { return g711::encode(law, sample); });
+    rtp::Header header = leg.out.frame(now);
+    header.payload_type = leg.format.payload_type;
+    send(leg, header, frame_samples);
+}
+
+void Switch::send_digits(Leg& leg, Nanos now) {
+    const auto step = leg.digits_out.step();
+    if (!step || !leg.origin.known() || leg.format.digit_payload_type < 0) return;
+    rtp::Header header = leg.out.event(step->first, now);
+    header.payload_type = static_cast<std::uint8_t>(leg.format.digit_payload_type);
+    std::uint8_t* payload = &packet_[rtp::header_size];
+    payload[0] = step->event.code;
+    payload[1] = static_cast<std::uint8_t>((step->event.end ? 0x80 : 0) | 10);  // volume: -10 dBm0
+    rtp::write16(payload + 2, step->event.duration);
+    send(leg, header, event_size);
+}
+
+void Switch::end_run(Player& player) {
+    output_.event({Event::Type::play_finished, player.id, player.heard});
+    player.running = player.finishing = player.framed = false;
+    player.heard = 0;
+}
+
+// ---- who takes part in ticks
+
+bool Switch::wants_ticks(Node& node) const {
+    switch (node.kind) {
+        case Kind::leg:
+            return as_leg(node).digits_out.busy() || gains::mixes(node) || gains::mixed(node);
+        case Kind::player:
+            return static_cast<Player&>(node).running;
+        case Kind::tap:
+            return gains::mixes(node);
+        case Kind::side:
+            return false;
+    }
+    return false;
+}
+
+// A source joins the group of a listener, so that its frame is heard in the tick that made it. Everybody else joins
+// the group that is due next: nothing begins later than a millisecond from now, and load spreads by itself.
+void Switch::wake(Node& node) {
+    if (node.kind == Kind::leg && !as_leg(node).feeding && gains::mixed(node)) {
+        as_leg(node).feeding = true;
+        as_leg(node).jitter.start(sample_at(now_));
+    }
+    if (node.group >= 0 || !wants_ticks(node)) return;
+    int group = static_cast<int>((slot_ + 1) % groups);
+    for (const Cell* cell = node.column; cell != nullptr; cell = cell->next_in_column)
+        if (cell->listener.group >= 0) group = cell->listener.group;
+    link(node, group);
+}
+
+void Switch::wake_with_sources(Node& listener) {
+    wake(listener);
+    for (Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) wake(cell->source);
+}
+
+void Switch::link(Node& node, int group) {
+    Node*& first = ticking_[static_cast<std::size_t>(group)];
+    node.group = group;
+    node.previous_ticking = nullptr;
+    node.next_ticking = first;
+    if (first != nullptr) first->previous_ticking = &node;
+    first = &node;
+}
+
+void Switch::unlink(Node& node) {
+    if (node.group < 0) return;
+    Node*& first = ticking_[static_cast<std::size_t>(node.group)];
+    (node.previous_ticking != nullptr ? node.previous_ticking->next_ticking : first) = node.next_ticking;
+    if (node.next_ticking != nullptr) node.next_ticking->previous_ticking = node.previous_ticking;
+    node.group = -1;
+    node.framed = false;
+}
+
+}  // namespace media

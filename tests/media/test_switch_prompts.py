@@ -1,0 +1,153 @@
+"""Prompts and music: players, from the first sample to the count at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from media import g711
+from media.engine import Node, PlayFinished
+from media.reference.rtp import ahead
+from tests.media.room import Room, converse, loudness, tone
+
+CALLER, AGENT = 500.0, 900.0
+LEVEL = 4000
+
+
+def test_a_prompt_is_heard_sample_by_sample_and_reported(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    said = tone(CALLER, 1000)
+    room.switch.play(prompt, said.tobytes(), False)
+    room.switch.finish(prompt)
+    room.wait(200)
+    assert room.of(PlayFinished) == [PlayFinished(Node(prompt), 1000)]
+    expected = g711.alaw_decode(g711.alaw_encode(np.pad(said, (0, 120))))
+    assert np.array_equal(caller.sound(), expected)
+
+
+def test_it_begins_within_a_millisecond(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, bytes(3200), False)
+    room.wait(1)
+    assert len(caller.heard) == 1
+
+
+def test_pieces_follow_on_each_other_without_a_gap(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    said = tone(CALLER, 1600)
+    for start, end in ((0, 7), (7, 500), (500, 500), (500, 1600)):
+        room.switch.play(prompt, said[start:end].tobytes(), False)
+    room.wait(200)
+    assert np.array_equal(caller.sound(), g711.alaw_decode(g711.alaw_encode(said)))
+    assert room.of(PlayFinished) == []
+    room.switch.finish(prompt)
+    room.wait(20)
+    assert [event.samples for event in room.of(PlayFinished)] == [1600]
+
+
+def test_stop_tells_what_was_heard(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, bytes(16_000), False)
+    room.wait(61)
+    room.switch.stop(prompt)
+    room.wait(100)
+    [event] = room.of(PlayFinished)
+    assert event.samples == len(caller.sound()) == 640
+
+
+def test_stop_of_an_idle_player_is_answered(room: Room) -> None:
+    prompt = room.player(room.phone())
+    room.switch.stop(prompt)
+    room.wait(0)
+    assert [event.samples for event in room.of(PlayFinished)] == [0]
+
+
+def test_finish_with_nothing_queued_is_answered(room: Room) -> None:
+    prompt = room.player(room.phone())
+    room.switch.finish(prompt)
+    room.wait(0)
+    assert [event.samples for event in room.of(PlayFinished)] == [0]
+
+
+def test_music_repeats_until_more_is_queued(room: Room) -> None:
+    caller = room.phone()
+    music = room.player(caller)
+    room.switch.play(music, np.full(200, 1000, np.int16).tobytes(), True)
+    room.wait(101)
+    room.switch.play(music, np.full(160, -1000, np.int16).tobytes(), False)
+    room.switch.finish(music)
+    room.wait(100)
+    sound = caller.sound()
+    assert (sound[:1000] > 0).all()
+    assert (sound[1000:1160] < 0).all()
+    assert [event.samples for event in room.of(PlayFinished)] == [1160]
+
+
+def test_music_goes_on_after_finish_until_stopped(room: Room) -> None:
+    caller = room.phone()
+    music = room.player(caller)
+    room.switch.play(music, np.full(100, 1000, np.int16).tobytes(), True)
+    room.switch.finish(music)
+    room.wait(2_001)
+    assert len(caller.sound()) == 16_160
+    room.switch.stop(music)
+    room.wait(100)
+    assert [event.samples for event in room.of(PlayFinished)] == [16_160]
+
+
+def test_speech_that_is_rendered_too_slowly_leaves_a_gap(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, tone(CALLER, 320).tobytes(), False)
+    room.wait(100)
+    room.switch.play(prompt, tone(CALLER, 320).tobytes(), False)
+    room.wait(100)
+    assert [packet.marker for packet in caller.heard] == [True, False, True, False]
+    assert ahead(caller.heard[2].timestamp, caller.heard[0].timestamp, 32) == 800
+
+
+def test_a_prompt_over_a_relay_and_back(room: Room) -> None:
+    caller, agent = room.phone(), room.phone()
+    room.gain(caller, agent)
+    prompt = room.player(caller)
+    converse(room, 20, {agent: AGENT})
+    assert np.array_equal(caller.sound(), g711.alaw_decode(g711.alaw_encode(tone(AGENT, 3200))))
+    caller.heard.clear()
+    room.switch.play(prompt, tone(CALLER, 4000).tobytes(), False)
+    room.switch.finish(prompt)
+    converse(room, 25, {agent: AGENT})
+    assert loudness(caller.sound()[800:4000], CALLER) == pytest.approx(LEVEL, rel=0.05)
+    assert loudness(caller.sound()[800:4000], AGENT) == pytest.approx(LEVEL, rel=0.05)
+    converse(room, 1, {agent: AGENT})
+    caller.heard.clear()
+    said = bytes(range(160))
+    agent.send(agent.packet(said))
+    assert caller.heard[0].payload == said  # relayed again, on arrival
+
+
+def test_one_player_for_many_listeners(room: Room) -> None:
+    waiting = [room.phone() for _ in range(3)]
+    music = room.player()
+    for phone in waiting:
+        room.gain(phone, music)
+        room.wait(3)
+    room.switch.play(music, tone(CALLER, 1600).tobytes(), False)
+    room.wait(300)
+    expected = g711.alaw_decode(g711.alaw_encode(tone(CALLER, 1600)))
+    assert all(np.array_equal(phone.sound(), expected) for phone in waiting)
+
+
+def test_a_closed_leg_is_heard_no_more(room: Room) -> None:
+    caller, agent = room.phone(), room.phone()
+    room.gain(caller, agent, 0.5)
+    converse(room, 5, {agent: AGENT})
+    room.switch.close_node(agent.node)
+    room.wait(20)
+    count = len(caller.heard)
+    room.wait(200)
+    assert len(caller.heard) == count
+    assert room.switch.open_nodes() == 1
