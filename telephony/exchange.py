@@ -64,7 +64,7 @@ class Telephony:
         self._music = Sound(config.hold_music)
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
-        self._draining = False
+        self._draining = self._cutting = False
         self._office: Office | None = None
         self._on_call: OnCall | None = None
 
@@ -96,6 +96,7 @@ class Telephony:
         """Refuse new calls (503), wait for running ones, cut what is left after ``seconds``. All is over on return."""
         self._draining = True
         await self._over(seconds)
+        self._cutting = True
         for task, leg in [*self._tasks.items()]:
             if leg.hangup is None:  # whose leg is over is doing what must be done after a hang-up
                 leg.release(SHUTTING_DOWN, refuse_with=503)
@@ -143,7 +144,7 @@ class Telephony:
         self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0
     ) -> Phone:
         """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
-        if self._draining:
+        if self._cutting:
             raise CallFailed(503, "shutting down")
         routes = await self._routes.to(target)
         first = self._codec_of(call.id)
@@ -222,7 +223,9 @@ class Telephony:
             self.counters[f"register_{reply.status}"] += 1
             endpoint.respond(event.transaction, reply.status, now, headers=reply.headers)
         elif event.request.method == "OPTIONS":
-            endpoint.respond(event.transaction, 200, now, headers=(("Accept", "application/sdp"),))
+            # Whoever probes us before sending calls learns in time that we are about to stop.
+            status = 503 if self._draining else 200
+            endpoint.respond(event.transaction, status, now, headers=(("Accept", "application/sdp"),))
         else:
             endpoint.respond(event.transaction, 501, now)
 

@@ -29,6 +29,8 @@ from telephony.transport.udp import UdpTransport
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 RECORDING_PATIENCE = 5.0
+SILENCE_MS = 200
+"""A leg whose latest packet is older than ten packets' time sends nothing at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Leg:
         self._keys_by_rtp = False
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
-        self._liveness = Liveness(self._ask, self._gone, office.config.agent_silence)
+        self._liveness = Liveness(self._ask, self._silent, self._gone, office.config.agent_silence)
         self._when_over: Callable[[Hangup], object] | None = None
 
     # -- calls.Phone: audio and keys ------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ class Leg:
                 self._keys_by_rtp = True
                 self._pressed(key, by_rtp=True)
             case RtpSilence():
-                self._fell_silent()
+                self._liveness.doubt()
             case RecorderTrouble(reason=reason):
                 self._office.counters["recorder_trouble"] += 1
                 log.error("call %s: the recording cannot be written: %s", self.id, reason)
@@ -291,10 +293,12 @@ class Leg:
 
     # -- is anybody there? ----------------------------------------------------------------------------------------
 
-    def _fell_silent(self) -> None:
+    def _silent(self) -> bool:
         """Only a phone that we rang is asked, and only in a talk: elsewhere a party may well send no audio."""
-        if self.side is Side.AGENT and self.peer is not None and not self.held:
-            self._liveness.doubt()
+        if self.side is not Side.AGENT or self.peer is None or self.held or self.audio is None:
+            return False
+        age = self.audio.engine.stats(self.audio.node).last_packet_age_ms
+        return age < 0 or age > SILENCE_MS
 
     def _ask(self) -> None:
         self._sip.endpoint.request(self.call, "OPTIONS", self._sip.now())

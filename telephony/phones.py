@@ -10,6 +10,7 @@ from typing import Protocol
 
 from calls.clock import Clock
 from calls.errors import ConfigError, DatabaseAway
+from telephony.faults import describe
 from telephony.sip.address import Address
 from telephony.sip.digest import Account, DigestServer, Verdict
 from telephony.sip.errors import SipParseError
@@ -142,7 +143,10 @@ class Phones:
             return
         (self._reachable.add if reachable else self._reachable.discard)(user)
         for watcher in self._watchers:
-            watcher(user, reachable)
+            try:
+                watcher(user, reachable)
+            except Exception as error:  # noqa: BLE001 — a phone's registration must not fail over who watches it
+                log.error("a watcher of phones failed: %s", describe(error))
 
     def _save(self, user: str) -> None:
         if self._store is not None:

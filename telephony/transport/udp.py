@@ -19,7 +19,7 @@ from calls.errors import ConfigError
 from telephony.faults import describe
 from telephony.sip.address import Address
 from telephony.sip.endpoint import Endpoint
-from telephony.sip.events import SipEvent
+from telephony.sip.events import Invited, Reinvited, Requested, SipEvent
 
 log = logging.getLogger(__name__)
 BATCH = 64
@@ -121,6 +121,19 @@ class UdpTransport:
             # One message that upsets a handler must not stop the messages of all other calls.
             self._counters["dispatch_failed"] += 1
             log.error("handling %s failed: %s", type(event).__name__, describe(error))
+            self._apologise(event)
+
+    def _apologise(self, event: SipEvent) -> None:
+        """500 to what would otherwise stay without an answer; harmless where it had one."""
+        match event:
+            case Invited(call=call):
+                self.endpoint.reject(call, 500, self.now())
+            case Reinvited(call=call):
+                self.endpoint.reject_reinvite(call, 500, self.now())
+            case Requested(transaction=transaction):
+                self.endpoint.respond(transaction, 500, self.now())
+            case _:
+                pass
 
     def _send(self) -> None:
         for data, to in self.endpoint.outgoing():
@@ -156,9 +169,11 @@ class UdpTransport:
     def _tick(self) -> None:
         self._disarm()
         now = self.now()
-        for timed in self._timed:
-            timed.tick(now)
-        self.flush()
+        try:
+            for timed in self._timed:
+                timed.tick(now)
+        finally:
+            self.flush()
 
     def _readable(self) -> None:
         sock = self._socket

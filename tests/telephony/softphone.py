@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
 
 from calls.clock import SystemClock
@@ -18,7 +19,7 @@ from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Requested, SipEvent
 from telephony.sip.headers import NameAddr
-from telephony.sip.message import Message, Response
+from telephony.sip.message import Message
 from telephony.sip.uri import Uri
 from telephony.transport.udp import UdpTransport, bind
 
@@ -175,11 +176,21 @@ class Softphone:
                 return
 
 
+async def hears(phone: Softphone, wanted: bytes, speak: Callable[[int], None]) -> None:
+    """Let the other side speak, packet after packet, until ``phone`` hears exactly ``wanted``."""
+    async with asyncio.timeout(PATIENCE):
+        for number in itertools.count():
+            speak(number)
+            try:
+                async with asyncio.timeout(0.1):  # what was said before the gains were set is lost
+                    if (await phone.hears())[1] == wanted:
+                        return
+            except TimeoutError:
+                continue
+
+
 def media_of(message: Message) -> tuple[str, int]:
     """Where the SDP of a message wants its audio."""
     stream = sdp.parse(message.body).streams[0]
     return stream.address, stream.port
 
-
-def status_of(response: Response | None) -> int:
-    return response.status if response is not None else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from telephony.sip.address import Address
 from telephony.sip.events import Answered, Ended, Failed, Responded, Ringing
 from telephony.sip.message import Request, Response, parse
 from tests.telephony.conftest import Switchboard, running
-from tests.telephony.softphone import Softphone, media_of
+from tests.telephony.softphone import Softphone, hears, media_of
 
 HOTLINE = "4008001234"
 CALL = Call("a-call-without-a-leg", "carrier", HOTLINE, None, "main", datetime.now(UTC))
@@ -230,6 +231,8 @@ async def test_while_draining_new_calls_are_sent_away_and_running_ones_finish(sw
         assert failed.status == 503
         assert failed.response is not None
         assert failed.response.get("Retry-After") == "30"
+        second.asks("OPTIONS", switchboard.address)
+        assert (await second.sees(Responded)).response.status == 503
         assert not draining.done()
         caller.hangs_up(call)
         await draining
@@ -269,6 +272,38 @@ async def test_what_a_call_does_after_the_hang_up_is_waited_for(switchboard: Swi
         await sealing.wait()
         await switchboard.telephony.drain(0)
         assert sealed.is_set()
+
+
+async def test_nothing_suffers_from_datagrams_that_are_no_sip(switchboard: Switchboard) -> None:
+    noise = random.Random(1)
+    async with Softphone() as caller:
+        call = caller.calls(HOTLINE, switchboard.address)
+        await caller.sees(Answered)
+        at = (switchboard.address.host, switchboard.address.port)
+        for junk in [b"", b"\r\n\r\n", b"INVITE sip:x SIP/2.0\r\n\r\n", *(noise.randbytes(200) for _ in range(50))]:
+            caller.rtp.sendto(junk, at)
+        caller.asks("OPTIONS", switchboard.address)
+        assert (await caller.sees(Responded)).response.status == 200
+        assert switchboard.telephony.counters["malformed"] >= 50
+        assert not caller.saw(Ended)
+        caller.hangs_up(call)
+        await switchboard.leaves_nothing_behind()
+    assert switchboard.telephony.counters["dispatch_failed"] == 0
+
+
+async def test_a_fault_of_ours_is_answered_with_500_and_logged_without_words(
+    switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("13800138000")
+
+    monkeypatch.setattr("telephony.admission.calling", fails)
+    async with Softphone() as caller:
+        caller.calls(HOTLINE, switchboard.address)
+        assert (await caller.sees(Failed)).status == 500
+        await switchboard.leaves_nothing_behind()
+    assert "handling Invited failed: ValueError at test_exchange_incoming.py" in caplog.text
+    assert "13800138000" not in caplog.text
 
 
 async def test_info_presses_keys(switchboard: Switchboard) -> None:
@@ -373,24 +408,24 @@ async def test_a_prompt_that_streams_is_cut_by_the_next_one(switchboard: Switchb
 async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     reader.setblocking(False)
-    pieces: list[bytes] = []
+    listening = asyncio.Event()
 
     async def serve(incoming: IncomingCall) -> None:
         await incoming.phone.answer()
         with incoming.phone.tapped(writer.fileno()):
-            while not any(pieces):
-                pieces.append((await asyncio.get_running_loop().sock_recv(reader, 4096)).strip(b"\0"))
+            while not any(await asyncio.get_running_loop().sock_recv(reader, 4096)):
+                listening.set()
 
     switchboard.serve = serve
     async with Softphone() as caller:
         caller.calls(HOTLINE, switchboard.address)
         answered = await caller.sees(Answered)
+        await listening.wait()
         caller.speaks(media_of(answered.response), [b"\x2a" * 160] * 10)
         await caller.sees(Ended)
         await switchboard.leaves_nothing_behind()
     reader.close()
     writer.close()
-    assert any(pieces)
 
 
 async def test_the_answer_points_to_a_live_port(switchboard: Switchboard) -> None:
@@ -403,9 +438,8 @@ async def test_the_answer_points_to_a_live_port(switchboard: Switchboard) -> Non
     async with Softphone() as caller:
         call = caller.calls(HOTLINE, switchboard.address)
         answered = await caller.sees(Answered)
-        spoken = [bytes([number + 1]) * 160 for number in range(5)]
-        caller.speaks(media_of(answered.response), spoken)
-        assert (await caller.hears())[1] in spoken
+        said = bytes(range(160))
+        await hears(caller, said, lambda n: caller.speaks(media_of(answered.response), [said], 8, n))
         caller.hangs_up(call)
         await switchboard.leaves_nothing_behind()
 

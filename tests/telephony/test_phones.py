@@ -124,6 +124,19 @@ def test_a_second_place_changes_nothing_for_watchers() -> None:
     assert bench.told == [("1001", True)]
 
 
+def test_a_watcher_that_fails_keeps_nobody_from_registering(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+
+    def fails(user: str, reachable: bool) -> None:
+        raise ValueError(user)
+
+    bench.phones.subscribe(fails)
+    bench.phones.subscribe(lambda user, reachable: bench.told.append(("also", reachable)))
+    assert bench.registers() == 200
+    assert bench.told == [("1001", True), ("also", True)]
+    assert "a watcher of phones failed: ValueError at test_phones.py" in caplog.text
+
+
 def test_a_fixed_contact_is_always_reachable_and_registration_goes_before_it() -> None:
     bench = Bench(accounts=[PhoneAccount("7001", fixed_contact="sip:7001@127.0.0.5:5070"), ACCOUNT])
     assert bench.phones.reachable("7001")
