@@ -110,7 +110,8 @@ class Phones:
         account = self._accounts.lookup(checked.account.user) if checked.account else None
         if account is not None:
             return account
-        return self._digest.challenge(now, stale=checked.verdict is Verdict.STALE, proxy=True)
+        stale, software = checked.verdict is Verdict.STALE, request.get("User-Agent")
+        return self._digest.challenge(now, stale=stale, proxy=True, user_agent=software)
 
     def subscribe(self, watcher: Watcher) -> None:
         """Have ``watcher(user, reachable)`` called whenever that changes by registration or expiry."""

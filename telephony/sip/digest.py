@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import struct
 from collections import deque
@@ -25,6 +26,9 @@ from telephony.sip.message import Request
 
 _STAMP = struct.Struct(">d8s")
 _SEAL = 16
+_KNOWS_MD5_ONLY = re.compile(r"baresip v1\.")
+"""Telephones (by User-Agent) that give up where any algorithm but MD5 is offered, instead of passing over what they do
+not know (RFC 3261 section 22.2). Debian 12's is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class DigestServer:
         stand_in = secrets.token_hex(32)
         self._nobody = Account("", stand_in[:32], stand_in)
 
-    def challenge(self, now: float, *, stale: bool = False, proxy: bool = False) -> list[tuple[str, str]]:
+    def challenge(
+        self, now: float, *, stale: bool = False, proxy: bool = False, user_agent: str = ""
+    ) -> list[tuple[str, str]]:
         """One challenge line for each algorithm, the strongest first (RFC 8760 section 2.4)."""
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         nonce = self._nonce(now)
@@ -85,6 +91,7 @@ class DigestServer:
         return [
             (name, f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={item.value}, qop="auth"{tail}')
             for item in self._algorithms
+            if item is Algorithm.MD5 or not _KNOWS_MD5_ONLY.match(user_agent)
         ]
 
     def check(self, request: Request, now: float, *, proxy: bool = False) -> Checked:

@@ -64,7 +64,8 @@ class Registrar:
         checked = self._digest.check(request, now)
         if checked.account is None:
             stale = checked.verdict is Verdict.STALE
-            return RegisterReply(401, tuple(self._digest.challenge(now, stale=stale)))
+            software = request.get("User-Agent")
+            return RegisterReply(401, tuple(self._digest.challenge(now, stale=stale, user_agent=software)))
         user = checked.account.user
         try:
             if request.to.uri.user != user:

@@ -59,6 +59,15 @@ def test_both_algorithms_are_offered_the_strongest_first() -> None:
     assert {challenge.param("qop") for challenge in offered} == {"auth"}
 
 
+@pytest.mark.parametrize(("user_agent", "offered"), [
+    ("baresip v1.0.0 (x86_64/linux)", ["MD5"]), ("baresip v3.1.0 (x86_64/linux)", ["SHA-256", "MD5"]),
+    ("", ["SHA-256", "MD5"]),
+])
+def test_a_phone_that_fails_on_what_it_does_not_know_is_offered_md5_alone(user_agent: str, offered: list[str]) -> None:
+    lines = _server().challenge(0.0, user_agent=user_agent)
+    assert [Challenge.parse(text).param("algorithm") for _, text in lines] == offered
+
+
 @pytest.mark.parametrize("algorithms", [tuple(Algorithm), (Algorithm.MD5,), (Algorithm.SHA256,)])
 def test_the_client_takes_the_strongest(algorithms: tuple[Algorithm, ...]) -> None:
     server = _server(algorithms=algorithms)
