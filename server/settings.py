@@ -24,9 +24,12 @@ class Sip:
     """Address that other parties are told; empty: the one the kernel would send from."""
     realm: str = "hotline"
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
+    agent_silence: float = 8.0
+    """Seconds that an agent's phone whose audio stopped has to say that it is there, or the caller gets another."""
 
     def __post_init__(self) -> None:
         _port("[sip] port", self.port)
+        _seconds("[sip] agent_silence", self.agent_silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Media:
     threads: int = 1
     realtime: bool = True
     """Ask for SCHED_FIFO for the media thread, else nice -15."""
+    silence_after: float = 10.0
+    """Seconds without a packet after which a phone is asked whether it is there (see [sip] agent_silence)."""
 
     def __post_init__(self) -> None:
         _port("[media] port_low", self.port_low)
@@ -61,6 +66,7 @@ class Media:
             raise ConfigError("[media] port_high", f"{self.port_low}–{self.port_high} is too small", "leave at least 4")
         if not 1 <= self.threads <= 64:
             raise ConfigError("[media] threads", f"{self.threads} is not between 1 and 64")
+        _seconds("[media] silence_after", self.silence_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +182,8 @@ def _check_numbers(settings: Settings, path: Path) -> None:
 def _port(where: str, port: int) -> None:
     if not 0 < port < 65536:
         raise ConfigError(where, f"{port} is no port", "1 to 65535")
+
+
+def _seconds(where: str, seconds: float) -> None:
+    if not 1 <= seconds <= 3600:
+        raise ConfigError(where, f"{seconds:g} is not possible", "give seconds from 1 to 3600")

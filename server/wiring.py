@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import os
 import secrets
-import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -79,8 +78,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         vault = Vault(settings.data / "recordings", database, clock)
         business = Business(settings, database, accounts, vault, clock)
         prepared = await business.prepare()
-        address = settings.sip.advertised or _address(settings.sip.host)
-        telephony = Telephony(_telephony_config(settings, address), media, accounts, clock, PhoneStore(database))
+        config = _telephony_config(settings)
+        telephony = Telephony(config, media, accounts, clock, PhoneStore(database))
         router = Router(telephony, events, clock, settings.queues.values())
         stack.push_async_callback(router.close)
         telephony.phones.subscribe(router.phone_changed)
@@ -98,7 +97,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             stack, watch.run(), business.keep_trying(router, telephony), _prepare_voice(parts),
             _retention(settings, vault),
         )
-        yield Server(parts, address, token, psql, speech, clock.monotonic() - began)
+        yield Server(parts, config.contact_host, token, psql, speech, clock.monotonic() - began)
 
 
 def _own_folder(data: Path) -> None:
@@ -132,7 +131,9 @@ def _credential(name: str) -> str:
 
 async def _media(settings: Settings, stack: AsyncExitStack) -> MediaServer:
     wanted = settings.media
-    engine = NativeEngine(MediaConfig(wanted.port_low, wanted.port_high, wanted.threads, wanted.realtime))
+    engine = NativeEngine(MediaConfig(
+        wanted.port_low, wanted.port_high, wanted.threads, wanted.realtime, wanted.silence_after,
+    ))
     media = MediaServer(engine)
     media.start()
     stack.callback(media.close)
@@ -181,11 +182,12 @@ async def _voice(specs: Sequence[VoiceSpec], settings: Settings) -> tuple[str, V
     return "recorded prompts only", Voice(None, *folders)
 
 
-def _telephony_config(settings: Settings, address: str) -> TelephonyConfig:
+def _telephony_config(settings: Settings) -> TelephonyConfig:
     sip = settings.sip
     return TelephonyConfig(
-        listen_host=sip.host, listen_port=sip.port, advertised_host=address, realm=sip.realm,
+        listen_host=sip.host, listen_port=sip.port, advertised_host=sip.advertised, realm=sip.realm,
         trunks=tuple(map(_trunk, settings.trunks)), numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
+        agent_silence=sip.agent_silence,
     )
 
 
@@ -195,18 +197,6 @@ def _trunk(wanted: TrunkSettings) -> Trunk:
         wanted.name, tuple(ipaddress.ip_network(text, strict=False) for text in wanted.addresses),
         tuple(Codec[name] for name in wanted.codecs), Address(host, int(port)) if host else None,
     )
-
-
-def _address(host: str) -> str:
-    """The address that this machine is reached at: ``host`` itself, or that of the way out where it is any address."""
-    if not ipaddress.ip_address(host).is_unspecified:
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): nothing is sent, the kernel only picks a source
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def _token(data: Path) -> str:
