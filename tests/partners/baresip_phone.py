@@ -79,11 +79,18 @@ class BaresipPhone(EventfulPhone):
         (self.folder / "contacts").touch()
         (self.folder / "accounts").touch()
 
+    async def unregister(self) -> None:
+        """Take the registration back: baresip does it for an account that is deleted."""
+        self._command("uadel", self._address())
+
+    def _address(self) -> str:
+        host, port = self.settings.registrar or (self.settings.ip, self.settings.port)
+        return f"sip:{self.settings.user}@{host}:{port}"
+
     def _account(self) -> str:
         settings = self.settings
-        host, port = settings.registrar or (settings.ip, settings.port)
         other = "PCMU" if settings.codec == "PCMA" else "PCMA"
-        return ";".join([f"<sip:{settings.user}@{host}:{port}>", f"auth_pass={settings.password}",
+        return ";".join([f"<{self._address()}>", f"auth_pass={settings.password}",
                          f"regint={settings.expires if settings.registrar else 0}", "answermode=manual",
                          f"audio_codecs={settings.codec}/8000/1,{other}/8000/1"])
 

@@ -30,7 +30,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where one server of a test lives. ``extra`` is TOML that is appended to the settings."""
+    """Where one server of a test lives. ``top`` is TOML of the first section, ``extra`` is appended at the end."""
 
     folder: Path
     sip_port: int = field(default_factory=free_port)
@@ -40,35 +40,58 @@ class Layout:
     rtp_low: int = 20000
     rtp_high: int = 29999
     top: str = ""
+    sip: str = ""
+    media: str = ""
+    """Further lines of the sections [sip] and [media]."""
     extra: str = ""
+    flows: Mapping[str, str] = field(default_factory=dict)
+    """Dialplans of the test's own by the number that leads to them; the product's are there as well."""
 
     @property
     def settings(self) -> Path:
         return self.folder / "hotline.toml"
 
+    @property
+    def dialplans(self) -> Path:
+        """The product's folder, or one of our own with links to all that is in it."""
+        return self.folder / "dialplans" if self.flows else ROOT / "dialplans"
+
+    def _write_flows(self) -> None:
+        self.dialplans.mkdir(exist_ok=True)
+        for path in (ROOT / "dialplans").iterdir():
+            (self.dialplans / path.name).symlink_to(path)
+        for number, flow in self.flows.items():
+            (self.dialplans / f"flow-{number}.yaml").write_text(flow, encoding="utf-8")
+
     def write(self) -> Path:
         """Write the settings file; the demo business, on ports of its own."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.flows and not self.dialplans.exists():
+            self._write_flows()
+        numbers = "\n".join(f'"{number}" = "flow-{number}"' for number in self.flows)
         self.settings.write_text(
             f"""
 data = "{self.folder / "data"}"
-dialplans = "{ROOT / "dialplans"}"
+dialplans = "{self.dialplans}"
 demo = true
 {self.top}
 [sip]
 host = "127.0.0.1"
 port = {self.sip_port}
+{self.sip}
 [http]
 port = {self.http_port}
 token = "test-token-of-some-length"
 [media]
 port_low = {self.rtp_low}
 port_high = {self.rtp_high}
+{self.media}
 [numbers]
 "4008001234" = "main"
 "9196" = "echo"
 "9197" = "music"
 "9198" = "route"
+{numbers}
 [[trunks]]
 name = "carrier"
 addresses = ["127.0.0.1", "127.0.0.2"]

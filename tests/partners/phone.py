@@ -71,6 +71,9 @@ class PhonePartner(Protocol):
     async def registered(self, timeout: float = 5.0) -> None:
         """Wait until the registrar has accepted the phone; RuntimeError names the status when it refused."""
 
+    async def unregister(self) -> None:
+        """Take the registration back, as at the end of a shift."""
+
     async def rings(self, timeout: float = 10.0) -> Incoming:
         """Wait for the next incoming call (each call is reported once)."""
 
@@ -231,6 +234,10 @@ class ProcessPhone(EventfulPhone):
 
     def _do(self, what: str, **details: Any) -> None:
         self._send({"do": what, **details})
+
+    async def unregister(self) -> None:
+        """Take the registration back."""
+        self._do("unregister")
 
     async def answer(self) -> None:
         """Pick up."""

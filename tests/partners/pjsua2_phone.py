@@ -137,6 +137,9 @@ def main() -> None:
                 self.calls.append(call)
                 call.makeCall(order["uri"], pj.CallOpParam(True))
                 return
+            if what == "unregister":
+                self.account.setRegistration(False)
+                return
             if not self.calls:
                 tell("refused", order=what, reason="no call")
                 return

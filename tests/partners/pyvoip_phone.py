@@ -159,7 +159,11 @@ def main() -> None:
     tell("started")
     threading.Thread(target=register, args=(phone,), daemon=True).start()
     for line in sys.stdin:
-        desk.do(json.loads(line))
+        order = json.loads(line)
+        if order["do"] == "unregister":
+            phone.stop()
+        else:
+            desk.do(order)
     os._exit(0)
 
 
