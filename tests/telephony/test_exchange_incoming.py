@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 from collections.abc import AsyncIterator
@@ -408,21 +409,23 @@ async def test_a_prompt_that_streams_is_cut_by_the_next_one(switchboard: Switchb
 async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     reader.setblocking(False)
-    listening = asyncio.Event()
 
     async def serve(incoming: IncomingCall) -> None:
         await incoming.phone.answer()
         with incoming.phone.tapped(writer.fileno()):
             while not any(await asyncio.get_running_loop().sock_recv(reader, 4096)):
-                listening.set()
+                pass
 
     switchboard.serve = serve
     async with Softphone() as caller:
         caller.calls(HOTLINE, switchboard.address)
         answered = await caller.sees(Answered)
-        await listening.wait()
-        caller.speaks(media_of(answered.response), [b"\x2a" * 160] * 10)
-        await caller.sees(Ended)
+        async with asyncio.timeout(5):
+            for number in itertools.count():
+                caller.speaks(media_of(answered.response), [b"\x2a" * 160], 8, number)
+                await asyncio.sleep(0.02)
+                if caller.saw(Ended):
+                    break
         await switchboard.leaves_nothing_behind()
     reader.close()
     writer.close()
