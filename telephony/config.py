@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
@@ -19,7 +21,8 @@ class TelephonyConfig:
     listen_port: int = 5060
     """0 takes any free port; ``Telephony.port`` says which."""
     advertised_host: str = ""
-    """The numeric address that others reach us at, for Contact, Via and SDP. Empty: ``listen_host``."""
+    """The numeric address that everybody reaches us at, for Contact, Via and SDP. Empty: ``listen_host``, or where
+    that is every address, whichever of ours the kernel would use towards each far side."""
     realm: str = "hotline"
     """The digest realm; the ha1 columns of the accounts are made with it."""
     secret: bytes = field(default=b"", repr=False)
@@ -46,20 +49,34 @@ class TelephonyConfig:
             text = getattr(self, name)
             if text and not _numeric(text):
                 raise ConfigError(f"[telephony] {name}", f"{text!r} is no address", "give it in numbers: 192.0.2.1")
-        if ipaddress.ip_address(self.contact_host).is_unspecified:
-            raise ConfigError(
-                "[telephony] advertised_host", "is empty while listening everywhere", "name the address others dial"
-            )
         if not 0 <= self.listen_port <= 65535:
             raise ConfigError("[telephony] listen_port", f"{self.listen_port} is no port", "use 0 to 65535")
 
     @property
     def contact_host(self) -> str:
-        return self.advertised_host or self.listen_host
+        """Our address for everybody: that of the way out, where there are several."""
+        return self.host_towards("2001:db8::1" if self.ip_version == 6 else "192.0.2.1")  # documentation addresses
+
+    def host_towards(self, peer: str) -> str:
+        """Which of our addresses the far side at ``peer`` reaches us at."""
+        host = self.advertised_host or self.listen_host
+        return _own_address_towards(peer) if ipaddress.ip_address(host).is_unspecified else host
 
     @property
     def ip_version(self) -> int:
-        return 6 if ":" in self.contact_host else 4
+        return 6 if ":" in (self.advertised_host or self.listen_host) else 4
+
+
+@lru_cache(maxsize=1024)
+def _own_address_towards(peer: str) -> str:
+    """The kernel's choice; nothing is sent. Loopback where there is no way to ``peer``."""
+    family, loopback = (socket.AF_INET6, "::1") if ":" in peer else (socket.AF_INET, "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((peer, 9))
+        except OSError:
+            return loopback
+        return str(probe.getsockname()[0])
 
 
 def _numeric(text: str) -> bool:

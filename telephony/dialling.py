@@ -79,7 +79,8 @@ class DialledLeg(Leg):
                 self.release(Hangup(Side.HOTLINE, 487))
 
     def _invite(self, route: Route, shown: Shown) -> None:
-        from_, headers = identity(shown, self._office.config.contact_host)
+        self.far = route.destination.host
+        from_, headers = identity(shown, self._office.config.host_towards(self.far))
         self.call = self._sip.endpoint.invite(
             route.uri,
             route.destination,

@@ -79,6 +79,7 @@ class Telephony:
         endpoint = Endpoint(
             EndpointConfig(
                 host=config.contact_host,
+                host_towards=config.host_towards,
                 port=self.port,
                 user_agent=config.user_agent,
                 t1=config.t1,
@@ -201,6 +202,7 @@ class Telephony:
         leg = CallerLeg(
             self.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
         )
+        leg.far = event.source.host
         self.office.legs[event.call] = leg
         incoming = IncomingCall(
             trunk=admitted.trunk,

@@ -54,6 +54,8 @@ class Leg:
     def __init__(self, office: Office, id: str, codecs: Sequence[Codec]) -> None:
         self.id = id
         self.call = ""
+        self.far = ""
+        """Where the signalling of the far side comes from: decides which of our addresses it is told."""
         self.audio: Audio | None = None
         self.peer: Leg | None = None
         """The other party while bridged: keys are passed on to it."""
@@ -186,7 +188,7 @@ class Leg:
         assert self.audio is not None
         self._version += 1
         # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
-        return sdp.Local(self._office.config.contact_host, self.audio.port, self.audio.port, self._version)
+        return sdp.Local(self._office.config.host_towards(self.far), self.audio.port, self.audio.port, self._version)
 
     def _reinvited(self, request: Request) -> None:
         endpoint, now = self._sip.endpoint, self._sip.now()

@@ -89,7 +89,7 @@ class Answering:
             self._core.reply(request, 500, now, [("Retry-After", wait)])
         elif request.method == "UPDATE" and not request.body:
             call.dialog.refresh(request)  # RFC 3311: it offers nothing, it only tells a new Contact
-            self._core.reply(request, 200, now, [("Contact", self._core.config.contact)])
+            self._core.reply(request, 200, now, [("Contact", self._core.config.contact(call.dialog.next_hop()))])
         else:
             self._serve(call, request, now)
             self._core.emit(Reinvited(call.key, request))
@@ -140,7 +140,8 @@ class Answering:
         more = list(headers)
         if status < 300:  # sections 12.1.1 and 13.3.1: what makes or refreshes a dialog says where we are
             routes = call.server.request.lines("Record-Route")
-            more += [*(("Record-Route", route) for route in routes), ("Contact", self._core.config.contact)]
+            contact = self._core.config.contact(call.server.destination)
+            more += [*(("Record-Route", route) for route in routes), ("Contact", contact)]
         if 200 <= status < 300:
             more.append(("Allow", ", ".join(self._core.config.allow)))
         tag = call.dialog.local_tag

@@ -50,7 +50,7 @@ class Calling:
             target=target, peer=destination, local_sequence=1,
         )
         call = Call(dialog, Phase.CALLING, credentials=credentials, outgoing=True)
-        more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact)]
+        more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact(destination))]
         more += [("Allow", ", ".join(self._core.config.allow)), *sdp_headers(body)]
         request = dialog.request("INVITE", 1, self._core.new_via(), more, body)
         self._core.calls[call.key] = call

@@ -37,7 +37,7 @@ class Changing:
             return
         dialog = call.dialog
         dialog.local_sequence += 1
-        headers = [("Contact", self._core.config.contact), *sdp_headers(body)]
+        headers = [("Contact", self._core.config.contact(dialog.next_hop())), *sdp_headers(body)]
         headers = self._core.own_headers(headers)
         self._send(call, dialog.request("INVITE", dialog.local_sequence, self._core.new_via(), headers, body), now)
 

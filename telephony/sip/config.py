@@ -25,6 +25,8 @@ class EndpointConfig:
     """The port that goes with ``host``."""
     user_agent: str = ""
     """Named in User-Agent and in Server of 2xx responses. Empty: not said. Refusals never say it."""
+    host_towards: Callable[[str], str] | None = None
+    """Which of our addresses the given far address reaches us at; None: always ``host``."""
     contact_user: str = ""
     """User part of our Contact."""
     allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
@@ -61,11 +63,11 @@ class EndpointConfig:
         """``host:port``, IPv6 in brackets."""
         return str(Address(self.host, self.port))
 
-    @property
-    def contact(self) -> str:
-        """Our Contact as text."""
+    def contact(self, peer: Address) -> str:
+        """Our Contact, as text, for the far side at ``peer``."""
         user = f"{self.contact_user}@" if self.contact_user else ""
-        return f"<sip:{user}{self.authority}>"
+        host = self.host_towards(peer.host) if self.host_towards else self.host
+        return f"<sip:{user}{Address(host, self.port)}>"
 
     @property
     def patience(self) -> float:

@@ -31,7 +31,8 @@ class Registration:
     ) -> None:
         self._endpoint, self._registrar, self._destination = endpoint, registrar, destination
         self._address, self._credentials, self._expires = address, credentials, expires
-        self._contact = NameAddr(Uri(user=address.uri.user, host=endpoint.config.host, port=endpoint.config.port))
+        host = NameAddr.parse(endpoint.config.contact(destination)).uri.host
+        self._contact = NameAddr(Uri(user=address.uri.user, host=host, port=endpoint.config.port))
         self._call_id = endpoint.config.ids()
         self._sequence = 0
         self._pending = ""
