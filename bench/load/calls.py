@@ -75,6 +75,10 @@ def answers(messages: Sequence[Wire], *, sent: bool) -> dict[str, Wire]:
     return found
 
 
+_LOCAL = 11
+"""Digits of a number without its country code, which the server adds."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Leg:
     local: Any
@@ -90,7 +94,7 @@ def _legs(messages: Sequence[Wire], *, outgoing: bool) -> dict[str, _Leg]:
         answer = given.get(invite.header("Call-ID")) if invite.first_line.startswith("INVITE") else None
         if answer is not None and invite.sent == outgoing and invite.audio and answer.audio:
             ends = (invite.audio, answer.audio) if outgoing else (answer.audio, invite.audio)
-            legs.setdefault(invite.user("From"), _Leg(*ends, invite.at))
+            legs.setdefault(invite.user("From")[-_LOCAL:], _Leg(*ends, invite.at))
     return legs
 
 
