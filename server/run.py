@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 
@@ -27,6 +28,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked_to_stop)
     async with assemble(settings) as server:
+        _settle_memory()
         print(banner(settings, server), flush=True)
         notify("READY=1")
         watchdog = asyncio.create_task(keep_alive())
@@ -34,6 +36,16 @@ async def _serve(settings: Settings) -> None:
         notify("STOPPING=1")
         await _drain(server, settings.shutdown.drain_seconds, asked_to_stop)
         watchdog.cancel()
+
+
+def _settle_memory() -> None:
+    """What exists by now stays for good: the garbage collector need not look through it while callers wait.
+
+    A full collection of the start-up's objects takes tens of milliseconds, on the loop that answers calls.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class Asked:
