@@ -35,7 +35,7 @@ async def journey(incoming: IncomingCall, parts: Parts) -> None:
         "sip_call_id": incoming.sip_call_id,
     })
     log.info("%s begins: %s calls %s (%s)", call.id, call.number or "withheld", call.called, call.flow)
-    recording = parts.vault.path_for(call)
+    recording = _recording(call, parts, diary)
     try:
         await incoming.phone.ring()
         caller = await identify(parts.database, call.number)
@@ -46,6 +46,7 @@ async def journey(incoming: IncomingCall, parts: Parts) -> None:
         diary.note("call.answered")
         await _help(call, caller, incoming.phone, parts, diary)
     finally:
+        await incoming.phone.hang_up()  # at once: whose leg is over is not cancelled by a hang-up any more
         await asyncio.shield(_afterwards(call, incoming.phone, recording, parts, diary))
 
 
@@ -53,6 +54,16 @@ def _call(incoming: IncomingCall, parts: Parts) -> Call:
     number = None if incoming.withheld else parse_number(incoming.calling)
     flow = parts.flows[incoming.called].plan.name
     return Call(incoming.phone.id, incoming.trunk, incoming.called, number, flow, parts.clock.now())
+
+
+def _recording(call: Call, parts: Parts, diary: Diary) -> Path | None:
+    """Where the call is recorded; None where the disk takes nothing more, which must not cost the call."""
+    try:
+        return parts.vault.path_for(call)
+    except OSError as error:
+        log.error("call %s is not recorded: %s", call.id, error)
+        diary.note("recording.unsealed", {"problem": str(error)})
+        return None
 
 
 async def _help(call: Call, caller: Caller, phone: Phone, parts: Parts, diary: Diary) -> None:
@@ -120,18 +131,24 @@ async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary
     return True
 
 
-async def _afterwards(call: Call, phone: Phone, recording: Path, parts: Parts, diary: Diary) -> None:
-    """The caller is gone or done: end the leg, seal the recording, account for the call."""
-    await phone.hang_up()
+async def _afterwards(call: Call, phone: Phone, recording: Path | None, parts: Parts, diary: Diary) -> None:
+    """The caller is gone or done: seal the recording, account for the call."""
     hangup = await phone.ended()
     diary.note("call.ended", {"by": hangup.by, "status": hangup.status, "reason": hangup.reason})
-    if diary.has("call.answered"):
-        try:
-            sealed = await parts.vault.seal(call.id, recording)
-            diary.note("recording.sealed", {"path": sealed.path, "seconds": round(sealed.seconds, 3)})
-        except HotlineError as error:  # it is found again and sealed at the next start
-            diary.note("recording.unsealed", {"problem": str(error)})
+    if recording is not None:
+        await _seal(call, recording, parts, diary)
     insight = account(diary.events)
     diary.note("call.accounted", {"seconds": round(insight.seconds, 3), "solved": insight.solved})
     diary.close()
     log.info("%s ends after %.1f s, by the %s", call.id, insight.seconds, hangup.by)
+
+
+async def _seal(call: Call, recording: Path, parts: Parts, diary: Diary) -> None:
+    """Close the record, if there is one: it begins with our 200, also where no ACK came for that."""
+    if not diary.has("call.answered") and not await asyncio.to_thread(recording.exists):
+        return
+    try:
+        sealed = await parts.vault.seal(call.id, recording)
+        diary.note("recording.sealed", {"path": sealed.path, "seconds": round(sealed.seconds, 3)})
+    except (HotlineError, OSError) as error:  # it is found again and sealed at the next start
+        diary.note("recording.unsealed", {"problem": str(error)})

@@ -216,7 +216,6 @@ class Telephony:
         task = asyncio.create_task(self._serve(leg, incoming), name=f"call {leg.id}")
         self._tasks[task] = leg
         task.add_done_callback(self._tasks.pop)
-        leg.when_over(lambda hangup: task.cancel() if hangup.by is not Side.HOTLINE else None)
 
     def _requested(self, event: Requested) -> None:
         endpoint, now = self.office.sip.endpoint, self._clock.monotonic()
@@ -234,7 +233,11 @@ class Telephony:
     async def _serve(self, leg: CallerLeg, incoming: IncomingCall) -> None:
         """One call. Whatever happens, its legs are over when this returns."""
         assert self._on_call is not None
-        refuse_with = 480
+        task, refuse_with = asyncio.current_task(), 480
+        assert task is not None
+        # Not before it runs: a task that is cancelled first never begins, and nobody would write down that a caller hung
+        # up at once. This one's first word to its phone raises LegGone.
+        leg.when_over(lambda hangup: task.cancel() if hangup.by is not Side.HOTLINE else None)
         try:
             await self._on_call(incoming)
         except LegGone:
