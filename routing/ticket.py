@@ -139,13 +139,14 @@ class Ticket:
         return phone, self.assignment
 
     async def _drop_phone(self) -> None:
-        phone, self.phone, self.assignment = self.phone, None, None
-        if phone is not None:
-            await self._router.afterwards(self._hang_up(phone))
+        if self.phone is not None:
+            await self._router.afterwards(self._hang_up(self.phone))
 
     async def _hang_up(self, phone: Phone) -> None:
         """First the phone, then the agent: else the next call would meet a phone that is still in this one."""
         try:
             await phone.hang_up()
         finally:
-            self._router.talk_over(self)
+            if self.phone is phone:  # not when the talk's end and the call's met here
+                self.phone = self.assignment = None
+                self._router.talk_over(self)

@@ -361,3 +361,19 @@ async def test_a_priority_that_the_flow_gives_counts_instead_of_the_tier_s(hall:
         assert urgent.position == 1
         async with router.waiting(hall.call("cut"), hall.caller(), "service", head=True) as cut:
             assert (cut.position, urgent.position, hall.tickets["gold"].position) == (1, 2, 3)
+
+
+async def test_the_invariants_hold_also_while_the_agents_phone_is_being_hung_up(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    router = hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    hall.dials("a")
+    await hall.passes(1)
+    hall.hangs_up("a")
+    turns = 0
+    while hall.talks("1001") or not hall.journeys["a"].done():
+        assert router.check() == []
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 1, "the hang-up took no time: nothing was seen"
+    await hall.passes()
