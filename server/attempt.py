@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from telephony.trunks import Trunk
 
 RTP_PORTS = 30000, 30999
 GREETING_WITHIN, PAUSE, REPLY_WITHIN, AGENT_WITHIN = 5.0, 0.9, 6.0, 25.0
+SILENCE_AFTER_REPLY = 4.0
 AGENT_SAYS = "您好，很高兴为您服务。"
 
 
@@ -54,6 +56,7 @@ class Wish:
 
 def attempt(options: argparse.Namespace) -> int:
     """Make the call and print its timeline; 1, with the reason, when it did not go as it should."""
+    logging.getLogger("media").setLevel(logging.ERROR)  # two telephones need no real-time thread
     settings = load_settings(options.settings)
     timeline = Timeline(datetime.now(UTC))
     try:
@@ -173,21 +176,21 @@ async def _converse(customer: Phone, wish: Wish, agent: Agent, timeline: Timelin
         timeline.mark("… and has said it")
         await _within(REPLY_WITHIN, ears.speech(), "no reply was heard")
         timeline.mark("the reply is heard")
-        if await _rings(agent):
+        if await _rings(agent, ears):
             await asyncio.sleep(0.5)
             await customer.play(Sound(wish.speech.pcm + beep().pcm))
             await _within(REPLY_WITHIN, agent.heard_customer.wait(), "the agent did not hear the customer")
             await asyncio.sleep(1.5)
 
 
-async def _rings(agent: Agent) -> bool:
-    """Whether the call reaches the agent. A self-service needs none: it is over when the hotline asks again."""
-    try:
-        async with asyncio.timeout(AGENT_WITHIN):
-            await agent.rang.wait()
-    except TimeoutError:
-        return False
-    return True
+async def _rings(agent: Agent, ears: Ears) -> bool:
+    """Whether the call reaches the agent. A self-service needs none: then the hotline has spoken, and waits."""
+    rang, silent = asyncio.create_task(agent.rang.wait()), asyncio.create_task(ears.silence(SILENCE_AFTER_REPLY))
+    await asyncio.wait({rang, silent}, timeout=AGENT_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+    for task in (rang, silent):
+        task.cancel()
+    await asyncio.gather(rang, silent, return_exceptions=True)
+    return agent.rang.is_set()
 
 
 async def _within(seconds: float, happening: object, otherwise: str) -> None:

@@ -80,5 +80,9 @@ class Timeline:
 class _Gentle(dict[str, object]):
     """Details for a format string; one that an event does not have is a dash, not an error."""
 
+    def __getitem__(self, key: str) -> object:
+        value = super().__getitem__(key) if key in self else "–"
+        return "，".join(map(str, value)) if isinstance(value, list) else value
+
     def __missing__(self, key: str) -> str:
         return "–"

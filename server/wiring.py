@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from asr import EngineSpec, WorkerPool
@@ -145,12 +146,14 @@ async def _speech(settings: Settings, stack: AsyncExitStack) -> tuple[str, Worke
     chosen = await asyncio.to_thread(choose, model_settings(settings), places(settings))
     for note in chosen.notes:
         log.warning("%s", note)
-    (hears, recogniser), (speaks, voice) = await asyncio.gather(
-        _recogniser(chosen.recognisers, settings.speech.workers), _voice(chosen.voices, settings)
-    )
-    stack.push_async_callback(voice.close)
+    hears, recogniser = await _recogniser(chosen.recognisers, settings.speech.workers)
     if recogniser is not None:
         stack.push_async_callback(recogniser.close)
+    voice = Voice(chosen.voice, settings.data / "prompts", settings.dialplans / "prompts")
+    stack.push_async_callback(voice.close)
+    # What callers hear first is recorded; they need not wait for a synthesiser that takes seconds to load.
+    _background(stack, _load_voice(voice, chosen.voices))
+    speaks = chosen.voice.engine if chosen.voice else "recorded prompts only"
     return f"it hears with {hears} and speaks with {speaks}.", recogniser, voice
 
 
@@ -167,19 +170,15 @@ async def _recogniser(specs: Sequence[EngineSpec], workers: int) -> tuple[str, W
     return "the keypad only", None
 
 
-async def _voice(specs: Sequence[VoiceSpec], settings: Settings) -> tuple[str, Voice]:
-    """The first voice that loads; without any, what is recorded with the dialplans can still be said."""
-    folders = settings.data / "prompts", settings.dialplans / "prompts"
-    for spec in specs:
-        voice = Voice(spec, *folders)
+async def _load_voice(voice: Voice, specs: Sequence[VoiceSpec]) -> None:
+    """Load the first that works; without any, what is recorded with the dialplans can still be said."""
+    for spec, following in zip_longest(specs, specs[1:]):
         try:
-            await voice.start()
+            return await voice.start()
         except ModelError as error:
-            log.warning("voice %s: %s", spec.engine, error)
+            log.warning("voice %s: %s; using %s", spec.engine, error, following.engine if following else "recordings")
             await voice.close()
-        else:
-            return spec.engine, voice
-    return "recorded prompts only", Voice(None, *folders)
+            voice.speak_with(following)
 
 
 def _telephony_config(settings: Settings) -> TelephonyConfig:

@@ -24,10 +24,17 @@ class Voice:
     def __init__(
         self, spec: VoiceSpec | None, cache: Path, recorded: Path | None = None, *, module: str = "ivr.voice.worker"
     ) -> None:
+        self._folder, self._module = cache, module
+        self._recorded = RecordedPrompts(recorded) if recorded else None
+        self._renderer: Renderer | None = None
+        self.speak_with(spec)
+
+    def speak_with(self, spec: VoiceSpec | None) -> None:
+        """Take this synthesiser, which ``start`` is to load, in place of one that could not be loaded."""
         voice = spec.voice.stem if spec and spec.voice else ""
         key = VoiceKey(spec.engine, voice, spec.speed) if spec else VoiceKey("none")
-        self._cache = PromptCache(cache, key, RecordedPrompts(recorded) if recorded else None)
-        self._renderer = Renderer(spec, module) if spec else None
+        self._cache = PromptCache(self._folder, key, self._recorded)
+        self._renderer = Renderer(spec, self._module) if spec else None
 
     async def start(self) -> None:
         """Load the synthesiser. Raises ModelError; the voice then still says what is recorded or cached."""

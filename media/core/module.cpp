@@ -148,6 +148,8 @@ void translate(const std::exception_ptr& thrown, void*) {
 
 NB_MODULE(_core, module) {
     using namespace media;
+    // An engine may live until the interpreter ends, when nobody is left to release it; that is no leak.
+    nb::set_leak_warnings(false);
     nb::register_exception_translator(translate);
 
     nb::class_<Desk>(module, "Desk")
