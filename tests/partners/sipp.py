@@ -139,8 +139,10 @@ class Sipp:
     def _call_id(self) -> str:
         return self._call_ids.replace("%u", "1")
 
-    def order(self, what: str) -> None:
-        """Tell the scenario what to do now: HANGUP, HOLD or RESUME, where it expects one."""
+    async def order(self, what: str) -> None:
+        """Tell the scenario what to do now: HANGUP, HOLD or RESUME, where it expects one. Waits for the INVITE first:
+        SIPp dials some 0.1 s after it was started."""
+        await self._wait(lambda: any(m.first_line.startswith("INVITE") for m in self.messages), 10, "an INVITE")
         # A number makes every order differ: SIPp takes an identical message for a retransmission.
         number = next(self._orders)
         text = (f"{what} sip:sipp@{self.ip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-order-{number}\r\n"
@@ -178,9 +180,15 @@ class Sipp:
                 raise TimeoutError(f"not heard within {timeout:g} s")
             await asyncio.sleep(0.1)
 
+    @property
+    def over(self) -> bool:
+        """Whether the call was refused, or a BYE or CANCEL has passed."""
+        return any((m.status or 0) >= 300 or m.first_line.startswith(("BYE", "CANCEL")) for m in self.messages)
+
     async def hang_up(self) -> None:
-        """CANCEL or BYE, whichever the moment needs."""
-        self.order("HANGUP")
+        """CANCEL or BYE, whichever the moment needs; nothing when the call is over already."""
+        if not self.over:
+            await self.order("HANGUP")
 
     async def unplug(self) -> None:
         """Signalling and audio stop at once, without a word."""
@@ -243,11 +251,11 @@ class SippCaller(Sipp):
 
     async def hold(self) -> None:
         """Re-INVITE with sendonly."""
-        self.order("HOLD")
+        await self.order("HOLD")
 
     async def unhold(self) -> None:
         """Re-INVITE with sendrecv."""
-        self.order("RESUME")
+        await self.order("RESUME")
 
 
 class SippAgent(Sipp):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 
 import pytest
 
@@ -121,3 +123,21 @@ async def test_a_mu_law_caller_is_heard_too_and_a_torn_line_is_silent() -> None:
         await asyncio.sleep(0.1)
         assert len(agent.line.ear.packets) <= before + 1
         assert not contains(ANSWER, caller.heard())
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_crossing_hang_ups_and_answers_leave_no_scenario_hanging(seed: int) -> None:
+    chance = random.Random(seed)
+
+    async def hang_up(partner: SippAgent | SippCaller, after: float) -> None:
+        await asyncio.sleep(after)
+        await partner.hang_up()
+
+    async with SippAgent(answer_after=0) as agent, caller_of(agent) as caller:
+        await agent.connected()
+        await asyncio.gather(*(hang_up(partner, chance.uniform(0, 0.002)) for partner in (agent, caller)))
+        assert (await caller.ended(), await agent.ended()) == (0, 0)
+    async with SippAgent(answer_after=0.03) as agent, caller_of(agent) as caller:
+        rang = (await caller.rings()).at
+        await hang_up(caller, max(0, rang + chance.uniform(0.028, 0.032) - time.monotonic()))
+        assert (await caller.ended(), await agent.ended()) == (0, 0)
