@@ -17,15 +17,14 @@ from typing import Any
 
 import aiohttp
 
+from tests.partners.process import free_port
+
 ROOT = Path(__file__).parents[2]
 START_WITHIN = 90.0
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port on 127.0.0.1 that nobody has at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    return free_port("127.0.0.1", kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +32,9 @@ class Layout:
     """Where one server of a test lives. ``top`` is TOML of the first section, ``extra`` is appended at the end."""
 
     folder: Path
-    sip_port: int = field(default_factory=free_port)
-    http_port: int = field(default_factory=lambda: free_port(socket.SOCK_STREAM))
-    agent_port: int = field(default_factory=free_port)
+    sip_port: int = field(default_factory=_port)
+    http_port: int = field(default_factory=lambda: _port(socket.SOCK_STREAM))
+    agent_port: int = field(default_factory=_port)
     """Where the fixed phone of the queue ``diagnosis`` listens."""
     rtp_low: int = 20000
     rtp_high: int = 29999

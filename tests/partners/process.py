@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -17,21 +18,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A UDP (or TCP) port that is free at the moment on ``ip``."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((ip, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A UDP (or TCP) port that is free on ``ip``, below those that the kernel hands out: nobody gets it by chance
+    between this look and the use."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            port = random.SystemRandom().randrange(10_000, 20_000, 2)
+            try:
+                probe.bind((ip, port))
+            except OSError:
+                continue
+            return port
 
 
-def port_is_free(ip: str, port: int) -> bool:
-    """Whether nobody has bound this UDP port on ``ip``."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((ip, port))
-        except OSError:
-            return False
-        return True
+def is_bound(ip: str, port: int) -> bool:
+    """Whether somebody has bound this UDP port on ``ip``. Looked up, not tried out: a trial would be in the way of
+    the very program that is waited for."""
+    address = f"{socket.inet_aton(ip)[::-1].hex().upper()}:{port:04X}"
+    return any(line.split()[1] == address for line in Path("/proc/net/udp").read_text().splitlines()[1:])
 
 
 async def launch(
