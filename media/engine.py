@@ -18,10 +18,28 @@ Node = NewType("Node", int)
 
 
 class Codec(IntEnum):
-    """Codecs by their static RTP payload type (RFC 3551 section 6)."""
+    """Codecs by the RTP payload type that we offer them under: static (RFC 3551 section 6), or dynamic from 96 on.
+
+    All audio is mono and passes the core at 8 kHz unless it is relayed as it came.
+    """
 
     PCMU = 0
     PCMA = 8
+    G722 = 9
+    OPUS = 96
+    L16 = 97
+    L16_WIDE = 98
+    """Linear samples at 16 kHz; ``L16`` is at 8 kHz."""
+
+    @property
+    def encoding(self) -> str:
+        """The encoding name of its rtpmap, without clock rate and channels."""
+        return "L16" if self is Codec.L16_WIDE else "opus" if self is Codec.OPUS else self.name
+
+    @property
+    def clock_rate(self) -> int:
+        """Ticks a second of its RTP timestamps: 8000 for G.722 too (RFC 3551 section 4.5.2), always 48000 for Opus."""
+        return {Codec.OPUS: 48000, Codec.L16_WIDE: 16000}.get(self, 8000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +162,19 @@ class MediaEngine(Protocol):
     def open_leg(self, address: str) -> OpenLeg:
         """Bind an RTP/RTCP port pair on ``address``. Raises OSError when the range is used up."""
 
-    def set_codec(self, leg: Node, codec: Codec, *, payload_type: int, digit_payload_type: int | None) -> None:
-        """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``."""
+    def set_codec(
+        self,
+        leg: Node,
+        codec: Codec,
+        *,
+        payload_type: int,
+        digit_payload_type: int | None,
+        digit_clock: int = 8000,
+        packet_ms: int = 20,
+    ) -> None:
+        """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``, whose clock
+        runs at 8000 Hz or at that of the codec. Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (Opus has no
+        30, and 60 ms of L16_WIDE do not fit a packet); what is relayed keeps the length that it came in."""
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets
@@ -153,7 +182,8 @@ class MediaEngine(Protocol):
 
     def set_gain(self, listener: Node, source: Node, gain: float) -> None:
         """Set one cell of the table. 0.0 removes it. A leg whose only source is one other leg at gain 1.0 is
-        relayed on arrival; same-codec payloads then pass bit for bit."""
+        relayed on arrival where both have the same codec, whose payloads then pass bit for bit, or both have G.711;
+        otherwise it is mixed, which converts."""
 
     def open_player(self) -> Node:
         """A source that plays what is queued on it."""

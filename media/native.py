@@ -70,8 +70,18 @@ class NativeEngine:
         node, port = self._core.open_leg(address)
         return OpenLeg(Node(node), port)
 
-    def set_codec(self, leg: Node, codec: Codec, *, payload_type: int, digit_payload_type: int | None) -> None:
-        self._core.set_codec(leg, codec, payload_type, -1 if digit_payload_type is None else digit_payload_type)
+    def set_codec(
+        self,
+        leg: Node,
+        codec: Codec,
+        *,
+        payload_type: int,
+        digit_payload_type: int | None,
+        digit_clock: int = 8000,
+        packet_ms: int = 20,
+    ) -> None:
+        digits = -1 if digit_payload_type is None else digit_payload_type
+        self._core.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms)
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         self._core.set_remote(leg, address, port)

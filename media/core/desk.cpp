@@ -77,16 +77,24 @@ int Desk::add_tap(int socket) {
     return tap->id;
 }
 
-void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type) {
+void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms) {
     Leg& found = leg(id);
-    if (codec != 0 && codec != 8) throw std::invalid_argument("codec must be PCMU (0) or PCMA (8)");
+    if (!known(codec))
+        throw std::invalid_argument("codec must be PCMU (0), PCMA (8), G722 (9), OPUS (96), L16 (97) or L16_WIDE (98)");
     if (payload_type < 0 || payload_type > 127 || digit_payload_type > 127)
         throw std::invalid_argument("an RTP payload type is 0…127");
     if (payload_type == digit_payload_type)
         throw std::invalid_argument("audio and telephone-event need different payload types");
+    const Codec wanted = static_cast<Codec>(codec);
+    if (digit_clock != 8000 && digit_clock != 8000 * clock_ratio(wanted))
+        throw std::invalid_argument("telephone-event runs at 8000 Hz or at the clock of the codec");
+    if (!can_pack(wanted, packet_ms))
+        throw std::invalid_argument("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40");
     found.control_digits = digit_payload_type >= 0;
-    const Format format{static_cast<Codec>(codec), static_cast<std::uint8_t>(payload_type), digit_payload_type};
-    post([&found, format](Switch& to) { to.set_format(found, format); });
+    const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
+                        packet_ms * 8};
+    Coder* coder = make_coder(wanted).release();
+    post([&found, format, coder](Switch& to) { to.set_format(found, format, *coder); });
 }
 
 void Desk::set_remote(int id, const std::string& ip, int port) {

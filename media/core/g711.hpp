@@ -4,13 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "samples.hpp"
+#include "codec.hpp"
 
-namespace media {
-
-enum class Codec : std::uint8_t { pcmu = 0, pcma = 8 };  // values are the payload types of RFC 3551 section 6
-
-namespace g711 {
+namespace media::g711 {
 
 // G.711 table 2a: even bits are inverted on the line (0x55), the top bit is set for positive samples.
 constexpr Sample decode_alaw(std::uint8_t code) {
@@ -70,6 +66,11 @@ inline constexpr Tables ulaw = tables<decode_ulaw, encode_ulaw>();
 
 constexpr const Tables& of(Codec codec) { return codec == Codec::pcma ? alaw : ulaw; }
 
+inline void decode(Codec codec, rtp::Bytes payload, Sample* samples) {
+    const Tables& law = of(codec);
+    std::transform(payload.begin(), payload.end(), samples, [&law](std::uint8_t code) { return law.decode[code]; });
+}
+
 constexpr std::uint8_t encode(const Tables& law, Sample sample) {
     return law.encode[static_cast<std::uint16_t>(sample) >> 2];
 }
@@ -83,5 +84,4 @@ constexpr std::array<std::uint8_t, 256> translation(const Tables& from, const Ta
 inline constexpr std::array<std::uint8_t, 256> alaw_to_ulaw = translation(alaw, ulaw);
 inline constexpr std::array<std::uint8_t, 256> ulaw_to_alaw = translation(ulaw, alaw);
 
-}  // namespace g711
-}  // namespace media
+}  // namespace media::g711

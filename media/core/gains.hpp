@@ -32,6 +32,12 @@ inline bool sounding(const Node& source) {
     return source.kind == Kind::leg || static_cast<const Player&>(source).running;
 }
 
+// Can what arrives from the source be handed on without a mix? A tap takes samples; a leg takes only its own codec.
+inline bool passable(const Node& source, const Node& listener) {
+    if (source.kind != Kind::leg || listener.kind != Kind::leg) return source.kind == Kind::leg;
+    return relayable(static_cast<const Leg&>(source).format.codec, static_cast<const Leg&>(listener).format.codec);
+}
+
 struct Feed {
     int sources = 0;
     Leg* direct = nullptr;  // the only source, where what it says can be passed on as it arrives
@@ -43,7 +49,7 @@ inline Feed feed(const Node& listener) {
         if (!sounding(cell->source)) continue;
         ++found.sources;
         const bool whole = cell->gain == unity || listener.kind == Kind::tap;
-        found.direct = whole && cell->source.kind == Kind::leg ? &static_cast<Leg&>(cell->source) : nullptr;
+        found.direct = whole && passable(cell->source, listener) ? &static_cast<Leg&>(cell->source) : nullptr;
     }
     if (found.sources != 1) found.direct = nullptr;
     return found;

@@ -24,6 +24,7 @@ enum class Order { newest, late, refused };  // late: out of order but in time; 
 class Incoming {
   public:
     std::uint32_t epoch = 0;  // grows when the sender starts a new stream
+    int missing = 0;          // packets that have not come before the newest one
     Counter lost, jitter;     // jitter in sixteenths of a sample, as appendix A.8 keeps it
 
     Order receive(const rtp::Packet& packet) {
@@ -33,7 +34,8 @@ class Incoming {
             return Order::newest;
         }
         if (step > 0) {
-            lost.add(step - 1);
+            missing = step - 1;
+            lost.add(missing);
             seen_ = step >= window ? 1 : seen_ << step | 1;
             newest_ = packet.sequence;
             return Order::newest;
@@ -63,6 +65,7 @@ class Incoming {
         ssrc_ = packet.ssrc;
         newest_ = packet.sequence;
         seen_ = 1;
+        missing = 0;
         timed_ = false;
     }
 

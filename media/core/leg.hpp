@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 
+#include "clock.hpp"
 #include "digits.hpp"
 #include "g711.hpp"
 #include "incoming.hpp"
@@ -17,11 +18,15 @@ struct Address {
     bool operator==(const Address&) const = default;
 };
 
+inline constexpr int max_packet_samples = 480;  // 60 ms
+
 // What the two sides agreed on in SDP.
 struct Format {
     Codec codec = Codec::pcma;
     std::uint8_t payload_type = 8;
-    int digit_payload_type = -1;  // -1: no telephone-events
+    int digit_payload_type = -1;        // -1: no telephone-events
+    int digit_ratio = 1;                // ticks of the telephone-events' clock in one 8 kHz sample
+    int packet_samples = frame_samples;  // how much sound each packet of our own mix holds
 };
 
 enum class Content { audio, event, comfort_noise };
@@ -30,6 +35,34 @@ enum class Content { audio, event, comfort_noise };
 struct Heard {
     Content content;
     Codec codec;
+};
+
+// Cuts the frames of a mix into packets of the length that the far side wants.
+class Packing {
+  public:
+    // `send` gets the samples of each packet that is full now, and whether it follows on something.
+    template <typename Send>
+    void add(const Frame& frame, Nanos now, int packet_samples, Send send) {
+        if (now != last_ + frame_time) {
+            filled_ = 0;
+            fresh_ = true;
+        }
+        last_ = now;
+        std::copy(frame.begin(), frame.end(), samples_.begin() + filled_);
+        filled_ += frame_samples;
+        while (filled_ >= packet_samples) {
+            send(std::span<const Sample>(samples_.data(), static_cast<std::size_t>(packet_samples)),
+                 std::exchange(fresh_, false));
+            std::copy(samples_.begin() + packet_samples, samples_.begin() + filled_, samples_.begin());
+            filled_ -= packet_samples;
+        }
+    }
+
+  private:
+    std::array<Sample, max_packet_samples + frame_samples> samples_{};
+    int filled_ = 0;
+    Nanos last_ = 0;
+    bool fresh_ = true;
 };
 
 // Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
@@ -95,12 +128,22 @@ struct Leg : Node {
         if (packet.payload.empty() || packet.payload.size() > rtp::max_payload) return std::nullopt;
         if (type == format.payload_type) return Heard{Content::audio, format.codec};
         // The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
-        if (type == 0 || type == 8) return Heard{Content::audio, static_cast<Codec>(type)};
+        if ((type == 0 || type == 8) && is_g711(format.codec)) return Heard{Content::audio, static_cast<Codec>(type)};
         if (type == 13) return Heard{Content::comfort_noise, format.codec};  // RFC 3389
         return std::nullopt;
     }
 
+    // The 8 kHz samples of a payload, 0 when it is damaged.
+    std::size_t decode(rtp::Bytes payload, Codec codec, std::span<Sample> samples) {
+        if (codec == format.codec) return coder->decode(payload, samples);
+        g711::decode(codec, payload, samples.data());
+        return payload.size();
+    }
+
     Format format;
+    std::unique_ptr<Coder> coder = make_coder(format.codec);
+    SampleClock clock;
+    Packing packing;
     Origin origin;
     Incoming in;
     Outgoing out;

@@ -115,6 +115,37 @@ class BareSwitch final : public Desk, private Output {
     std::vector<Event> events_;
 };
 
+// One coder by itself, for the reference engine and for tests.
+class BareCoder {
+  public:
+    explicit BareCoder(int codec)
+        : coder_(make_coder(known(codec) ? static_cast<Codec>(codec) : throw std::invalid_argument("unknown codec"))) {}
+
+    nb::bytes encode(const nb::bytes& pcm) {
+        std::array<std::uint8_t, rtp::max_payload> payload;
+        const std::vector<Sample> samples = samples_of(pcm);
+        if (samples.size() > max_packet_samples) throw std::invalid_argument("a packet holds at most 60 ms");
+        return bytes_of(payload, coder_->encode(samples, payload));
+    }
+    nb::bytes decode(const nb::bytes& payload) {
+        std::array<Sample, max_samples> samples;
+        return bytes_of(samples, coder_->decode(checked(payload), samples));
+    }
+    nb::bytes recover(const nb::bytes& payload) {
+        std::array<Sample, max_samples> samples;
+        return bytes_of(samples, coder_->recover(checked(payload), samples));
+    }
+    bool takes_late() const { return coder_->takes_late(); }
+
+    static rtp::Bytes checked(const nb::bytes& payload) {
+        if (payload.size() > rtp::max_payload) throw std::invalid_argument("a payload has at most 1440 bytes");
+        return {reinterpret_cast<const std::uint8_t*>(payload.c_str()), payload.size()};
+    }
+
+  private:
+    std::unique_ptr<Coder> coder_;
+};
+
 nb::tuple stats_tuple(const Desk& desk, int leg) {
     const LegReport report = desk.stats(leg);
     return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
@@ -152,9 +183,20 @@ NB_MODULE(_core, module) {
     nb::set_leak_warnings(false);
     nb::register_exception_translator(translate);
 
+    nb::class_<BareCoder>(module, "Coder")
+        .def(nb::init<int>(), "codec"_a)
+        .def("encode", &BareCoder::encode, "pcm"_a)
+        .def("decode", &BareCoder::decode, "payload"_a)
+        .def("recover", &BareCoder::recover, "payload"_a)
+        .def("takes_late", &BareCoder::takes_late);
+    module.def("ticks", [](int codec, const nb::bytes& payload) {
+        return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
+    }, "codec"_a, "payload"_a);
+
     nb::class_<Desk>(module, "Desk")
         .def("open_player", &Desk::open_player)
-        .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a)
+        .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a,
+             "digit_clock"_a = 8000, "packet_ms"_a = 20)
         .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a)
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
         .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {

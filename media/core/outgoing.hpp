@@ -16,6 +16,9 @@ class Outgoing {
     Outgoing(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp)
         : ssrc_(ssrc), sequence_(sequence), timestamp_(timestamp), end_(timestamp) {}
 
+    // How many ticks of this stream's RTP clock pass in one 8 kHz sample.
+    void set_clock(int ratio) { ratio_ = ratio; }
+
     struct Feed {
         int node;
         std::uint32_t epoch;
@@ -52,13 +55,12 @@ class Outgoing {
         oldest_ = packet.sequence;
     }
 
-    // The header for one frame of our own mix at the tick `now`.
-    rtp::Header frame(Nanos now) {
-        const bool fresh = feed_ != own || now != last_frame_ + frame_time;
+    // The header for a packet of our own mix; `fresh` when it does not follow directly on the one before.
+    rtp::Header frame(Nanos now, int samples, bool fresh) {
+        fresh = feed_ != own || fresh;
         feed_ = own;
-        last_frame_ = now;
         const std::uint32_t timestamp = fresh ? timestamp_at(now) : end_;
-        advance(timestamp, frame_samples, now);
+        advance(timestamp, static_cast<std::uint32_t>(samples * ratio_), now);
         return {fresh, 0, sequence_++, timestamp, ssrc_};
     }
 
@@ -79,7 +81,7 @@ class Outgoing {
 
     std::uint32_t timestamp_at(Nanos now) const {
         if (!started_) return end_;
-        const auto passed = timestamp_ + static_cast<std::uint32_t>(sample_at(now) - sample_at(since_));
+        const auto passed = timestamp_ + static_cast<std::uint32_t>((sample_at(now) - sample_at(since_)) * ratio_);
         return rtp::ahead(passed, end_) > 0 ? passed : end_;
     }
 
@@ -91,6 +93,7 @@ class Outgoing {
         if (rtp::ahead(timestamp + length, end_) > 0) end_ = timestamp + length;
     }
 
+    int ratio_ = 1;
     std::uint32_t ssrc_;
     std::uint16_t sequence_;         // of the next packet
     std::uint32_t timestamp_, end_;  // of the newest packet, and where its sound ends
@@ -99,7 +102,6 @@ class Outgoing {
     Feed feed_ = none;
     std::uint16_t sequence_offset_ = 0, oldest_ = 0;
     std::uint32_t timestamp_offset_ = 0, event_ = 0;
-    Nanos last_frame_ = 0;
 };
 
 }  // namespace media

@@ -7,7 +7,7 @@
 namespace media::rtp {
 
 inline constexpr std::size_t header_size = 12;
-inline constexpr std::size_t max_payload = 800;  // 100 ms of G.711; nobody sends longer packets for speech
+inline constexpr std::size_t max_payload = 1440;  // what fits into an Ethernet frame: 180 ms of G.711
 inline constexpr std::size_t max_packet = header_size + max_payload;
 
 using Bytes = std::span<const std::uint8_t>;

@@ -2,6 +2,24 @@
 
 namespace media {
 
+namespace {
+
+// How much of an event's sound lies behind its timestamp, in ticks of the audio's clock.
+std::uint32_t event_ticks(const Leg& leg, const rtp::Packet& packet) {
+    const auto duration = static_cast<std::uint32_t>(read_event(packet.payload).duration);
+    return duration * static_cast<std::uint32_t>(clock_ratio(leg.format.codec) / leg.format.digit_ratio);
+}
+
+// Durations count in the clock of each side's own telephone-event (RFC 4733 section 2.3.5).
+void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to) {
+    for (std::size_t at = 0; at < from.size(); at += event_size, to += event_size) {
+        std::copy_n(&from[at], event_size, to);
+        rtp::write16(to + 2, static_cast<std::uint16_t>(std::min(rtp::read16(&from[at + 2]) * to_ratio / from_ratio, 0xFFFF)));
+    }
+}
+
+}  // namespace
+
 // ---- time
 
 void Switch::advance(Nanos now) {
@@ -80,14 +98,16 @@ void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Hea
     const bool event = heard.content == Content::event;
     if (heard.content == Content::comfort_noise || (event && listener.format.digit_payload_type < 0))
         return listener.out.skip(feed, packet);
-    const std::uint32_t played = event ? read_event(packet.payload).duration : 0;
-    const auto length = static_cast<std::uint32_t>(event ? 0 : packet.payload.size());
+    const std::uint32_t played = event ? event_ticks(source, packet) : 0;
+    const std::uint32_t length = event ? 0 : ticks(heard.codec, packet.payload);
     auto header = listener.out.relay(feed, packet, played, length, now_);
     if (!header) return;
     header->payload_type =
         static_cast<std::uint8_t>(event ? listener.format.digit_payload_type : listener.format.payload_type);
     std::uint8_t* payload = &packet_[rtp::header_size];
-    if (event || heard.codec == listener.format.codec) {
+    if (event) {
+        copy_events(packet.payload, source.format.digit_ratio, listener.format.digit_ratio, payload);
+    } else if (heard.codec == listener.format.codec) {
         std::copy(packet.payload.begin(), packet.payload.end(), payload);
     } else {
         const auto& table = heard.codec == Codec::pcma ? g711::alaw_to_ulaw : g711::ulaw_to_alaw;
@@ -116,14 +136,25 @@ void Switch::digit(Leg& leg, const rtp::Packet& packet) {
 }
 
 void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order) {
+    if (order == Order::late && !leg.coder->takes_late()) return;
+    const std::uint32_t timestamp = leg.clock.samples(packet.timestamp, clock_ratio(codec));
+    if (order == Order::newest) leg.in.time(timestamp, sample_at(now_));
+    const std::span<Sample> room(decoded_);
+    if (order == Order::newest && leg.in.missing > 0 && codec == leg.format.codec) {
+        const std::size_t recovered = leg.coder->recover(packet.payload, room);
+        sound(leg, timestamp - static_cast<std::uint32_t>(recovered), room.first(recovered), order);
+    }
+    const std::size_t count = leg.decode(packet.payload, codec, room);
+    if (count == 0) leg.counters.malformed.add(1);
+    sound(leg, timestamp, room.first(count), order);
+}
+
+// Samples of a leg, and where they belong on its sender's clock, for everybody who does not get them by relay.
+void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order) {
+    if (samples.empty()) return;
     const std::int64_t arrival = sample_at(now_);
-    const std::span<Sample> samples{decoded_.data(), packet.payload.size()};
-    const auto& law = g711::of(codec);
-    std::transform(packet.payload.begin(), packet.payload.end(), samples.begin(),
-                   [&law](std::uint8_t code) { return law.decode[code]; });
-    if (order == Order::newest) leg.in.time(packet.timestamp, arrival);
-    if (leg.feeding) leg.jitter.write(packet.timestamp, arrival, samples);
-    if (const auto at = leg.timeline.place(packet.timestamp, arrival)) record(leg, *at, samples);
+    if (leg.feeding) leg.jitter.write(timestamp, arrival, samples);
+    if (const auto at = leg.timeline.place(timestamp, arrival)) record(leg, *at, samples);
     if (order != Order::newest) return;  // a recogniser cannot go back
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
         if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
@@ -160,6 +191,16 @@ void Switch::open(Recorder& recorder) {
     recorder.next_recorder = recorders_;
     if (recorders_ != nullptr) recorders_->previous_recorder = &recorder;
     recorders_ = &recorder;
+}
+
+// A codec that stays keeps its state: a hold must not be heard as a click.
+void Switch::set_format(Leg& leg, Format format, Coder& coder) {
+    const bool same = leg.format.codec == format.codec;
+    output_.closed(same ? coder : *std::exchange(leg.coder, std::unique_ptr<Coder>(&coder)).release());
+    leg.format = format;
+    leg.out.set_clock(clock_ratio(format.codec));
+    wake_with_sources(leg);
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
 }
 
 void Switch::set_remote(Leg& leg, Address address) {

@@ -48,7 +48,7 @@ class Switch {
 
     void open(Leg& leg);
     void open(Recorder& recorder);
-    void set_format(Leg& leg, Format format) { leg.format = format; }
+    void set_format(Leg& leg, Format format, Coder& coder);
     void set_remote(Leg& leg, Address address);
     void set_gain(Cell& cell);
     void play(Player& player, Sound& sound);
@@ -64,6 +64,7 @@ class Switch {
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
     void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
+    void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);
     void send(Leg& leg, rtp::Header header, std::size_t payload_size);
 

@@ -62,12 +62,13 @@ bool Switch::mix(const Node& listener, Nanos now, Frame& frame) const {
 void Switch::send_mix(Leg& leg, Nanos now) {
     Frame frame;
     if (!leg.origin.known() || !mix(leg, now, frame)) return;
-    const auto& law = g711::of(leg.format.codec);
-    std::transform(frame.begin(), frame.end(), &packet_[rtp::header_size],
-                   [&law](Sample sample) { return g711::encode(law, sample); });
-    rtp::Header header = leg.out.frame(now);
-    header.payload_type = leg.format.payload_type;
-    send(leg, header, frame_samples);
+    leg.packing.add(frame, now, leg.format.packet_samples, [&](std::span<const Sample> samples, bool fresh) {
+        const std::span<std::uint8_t> room = std::span(packet_).subspan(rtp::header_size, rtp::max_payload);
+        const std::size_t size = leg.coder->encode(samples, room);
+        rtp::Header header = leg.out.frame(now, static_cast<int>(samples.size()), fresh);
+        header.payload_type = leg.format.payload_type;
+        send(leg, header, size);
+    });
 }
 
 void Switch::send_digits(Leg& leg, Nanos now) {
@@ -78,7 +79,7 @@ void Switch::send_digits(Leg& leg, Nanos now) {
     std::uint8_t* payload = &packet_[rtp::header_size];
     payload[0] = step->event.code;
     payload[1] = static_cast<std::uint8_t>((step->event.end ? 0x80 : 0) | 10);  // volume: -10 dBm0
-    rtp::write16(payload + 2, step->event.duration);
+    rtp::write16(payload + 2, static_cast<std::uint16_t>(std::min(step->event.duration * leg.format.digit_ratio, 0xFFFF)));
     send(leg, header, event_size);
 }
 

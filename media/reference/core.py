@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from media import g711
 from media.engine import Codec
+from media.reference.coders import coder, ticks
 from media.reference.nodes import JitterBuffer, Leg, Node, Player, Recorder, Samples, Side, Tap, saturate, scaled
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Order, Press
@@ -24,8 +24,6 @@ from media.reference.table import Table
 GROUPS = 20
 SLOT_NS = 1_000_000
 NodeType = TypeVar("NodeType", bound=Node)
-_DECODE = {Codec.PCMA: g711.alaw_decode, Codec.PCMU: g711.ulaw_decode}
-_ENCODE = {Codec.PCMA: g711.alaw_encode, Codec.PCMU: g711.ulaw_encode}
 
 
 class Core:
@@ -122,15 +120,23 @@ class Core:
             if content == "comfort noise" or (event and listener.digit_payload_type < 0):
                 listener.out.skip(feed, packet)
                 continue
-            heard = TelephoneEvent.parse(packet.payload).duration if event else 0
-            length = 0 if event else len(packet.payload)
+            heard = self._event_ticks(source, packet) if event else 0
+            length = ticks(content, packet.payload) if isinstance(content, Codec) else 0
             renumbered = listener.out.relay(feed, packet, heard, length, self._now)
             if renumbered is None:
                 continue
             payload = packet.payload
-            if isinstance(content, Codec) and content is not listener.codec:
-                payload = _ENCODE[listener.codec](_DECODE[content](payload))
+            if event:
+                payload = TelephoneEvent.convert(payload, source.digit_ratio, listener.digit_ratio)
+            elif content is not listener.codec:
+                assert isinstance(content, Codec)
+                payload = coder(listener.codec).encode(coder(content).decode(payload))  # both G.711
             self._send(listener, renumbered, payload, event)
+
+    @staticmethod
+    def _event_ticks(leg: Leg, packet: Packet) -> int:
+        """How much of an event's sound lies behind its timestamp, in ticks of the audio's clock."""
+        return TelephoneEvent.parse(packet.payload).duration * (leg.codec.clock_rate // 8000 // leg.digit_ratio)
 
     def _send(self, leg: Leg, packet: Packet, payload: bytes, event: bool = False) -> None:
         payload_type = leg.digit_payload_type if event else leg.payload_type
@@ -150,13 +156,27 @@ class Core:
                 self._queue_digit(listener, key, 1280)
 
     def _distribute(self, source: Leg, packet: Packet, codec: Codec, order: Order) -> None:
-        arrival = self._now // SAMPLE_NS
-        samples = _DECODE[codec](packet.payload)
+        if order is Order.LATE and not source.coder.takes_late():
+            return
+        timestamp = source.clock.samples(packet.timestamp, codec.clock_rate // 8000)
         if order is Order.NEWEST:
-            source.incoming.time(packet.timestamp, arrival)
+            source.incoming.time(timestamp, self._now // SAMPLE_NS)
+        if order is Order.NEWEST and source.incoming.missing and codec is source.codec:
+            recovered = source.coder.recover(packet.payload)
+            self._sound(source, timestamp - len(recovered), recovered, order)
+        samples = (source.coder if codec is source.codec else coder(codec)).decode(packet.payload)
+        if not len(samples):
+            source.malformed += 1
+        self._sound(source, timestamp, samples, order)
+
+    def _sound(self, source: Leg, timestamp: int, samples: Samples, order: Order) -> None:
+        """Samples of a leg, and where they belong on its sender's clock, for all who do not get them by relay."""
+        if not len(samples):
+            return
+        arrival = self._now // SAMPLE_NS
         if source.jitter is not None:
-            source.jitter.write(packet.timestamp, arrival, samples)
-        place = source.timeline.place(packet.timestamp, arrival)
+            source.jitter.write(timestamp, arrival, samples)
+        place = source.timeline.place(timestamp, arrival)
         if place is not None:
             self._record(source, place, samples)
         if order is not Order.NEWEST:
@@ -209,8 +229,9 @@ class Core:
             self._send_digits(node, now)
             mix = self._mix(node, now)
             if mix is not None and node.origin.remote is not None:
-                payload = _ENCODE[node.codec](mix)
-                self._send(node, node.out.frame(payload, now), payload)
+                for samples, fresh in node.packing.add(mix, now, node.packet_samples):
+                    payload = node.coder.encode(samples)
+                    self._send(node, node.out.frame(payload, now, len(samples), fresh), payload)
         elif isinstance(node, Tap):
             mix = self._mix(node, now)
             if mix is not None:
@@ -235,7 +256,7 @@ class Core:
         if not pressed.steps:
             leg.digits_out.popleft()
         if step is not None and leg.origin.remote is not None and leg.digit_payload_type >= 0:
-            payload = bytes(step)
+            payload = TelephoneEvent.convert(bytes(step), 1, leg.digit_ratio)
             first, pressed.begun = not pressed.begun, True
             self._send(leg, leg.out.event(payload, first, now), payload, event=True)
 

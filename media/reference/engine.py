@@ -84,9 +84,19 @@ class ReferenceEngine:
             self._selector.register(rtp, selectors.EVENT_READ, node)
         return OpenLeg(node, port)
 
-    def set_codec(self, leg: Node, codec: Codec, *, payload_type: int, digit_payload_type: int | None) -> None:
+    def set_codec(
+        self,
+        leg: Node,
+        codec: Codec,
+        *,
+        payload_type: int,
+        digit_payload_type: int | None,
+        digit_clock: int = 8000,
+        packet_ms: int = 20,
+    ) -> None:
+        digits = -1 if digit_payload_type is None else digit_payload_type
         with self._changing() as switch:
-            switch.set_codec(leg, codec, payload_type, -1 if digit_payload_type is None else digit_payload_type)
+            switch.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms)
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         with self._changing() as switch:

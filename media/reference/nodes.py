@@ -10,8 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from media.engine import Codec
+from media.reference.coders import G711, Coder, coder
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
-from media.reference.streams import FRAME, DigitReceiver, Incoming, Outgoing, Placement, Press
+from media.reference.streams import (
+    FRAME,
+    FRAME_NS,
+    DigitReceiver,
+    Incoming,
+    Outgoing,
+    Placement,
+    Press,
+    SampleClock,
+)
 
 Samples = npt.NDArray[np.int16]
 Address = tuple[str, int]
@@ -107,6 +117,25 @@ class Origin:
         return True
 
 
+class Packing:
+    """Cuts the frames of a mix into packets of the length that the far side wants."""
+
+    def __init__(self) -> None:
+        self._rest = np.zeros(0, np.int16)
+        self._last, self._fresh = 0, True
+
+    def add(self, frame: Samples, now: int, packet_samples: int) -> Iterator[tuple[Samples, bool]]:
+        """The samples of each packet that is full now, and True where it does not follow on another."""
+        if now != self._last + FRAME_NS:
+            self._rest, self._fresh = np.zeros(0, np.int16), True
+        self._last = now
+        self._rest = np.concatenate([self._rest, frame])
+        while len(self._rest) >= packet_samples:
+            packet, self._rest = self._rest[:packet_samples], self._rest[packet_samples:]
+            fresh, self._fresh = self._fresh, False
+            yield packet, fresh
+
+
 @dataclass(eq=False)
 class Leg(Node):
     """One far end, its RTP in and out. It hears and it sounds."""
@@ -115,6 +144,13 @@ class Leg(Node):
     codec: Codec = Codec.PCMA
     payload_type: int = 8
     digit_payload_type: int = -1
+    digit_ratio: int = 1
+    """Ticks of the telephone-events' clock in one 8 kHz sample."""
+    packet_samples: int = FRAME
+    """How much sound each packet of our own mix holds."""
+    coder: Coder = field(default_factory=lambda: coder(Codec.PCMA))
+    clock: SampleClock = field(default_factory=SampleClock)
+    packing: Packing = field(default_factory=Packing)
     origin: Origin = field(default_factory=Origin)
     incoming: Incoming = field(default_factory=Incoming)
     digits_in: DigitReceiver = field(default_factory=DigitReceiver)
@@ -140,7 +176,7 @@ class Leg(Node):
         if packet.payload_type == self.payload_type:
             return self.codec
         # The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
-        if packet.payload_type in (Codec.PCMU, Codec.PCMA):
+        if packet.payload_type in G711 and self.codec in G711:
             return Codec(packet.payload_type)
         return "comfort noise" if packet.payload_type == 13 else None  # RFC 3389
 

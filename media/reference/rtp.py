@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-MAX_PAYLOAD = 800
-"""100 ms of G.711; nobody sends longer packets for speech."""
+MAX_PAYLOAD = 1440
+"""What fits into an Ethernet frame: 180 ms of G.711."""
 EVENT_SIZE = 4
 
 
@@ -58,6 +58,15 @@ class TelephoneEvent:
     def parse(cls, payload: bytes) -> TelephoneEvent:
         code, flags, duration = struct.unpack_from("!BBH", payload)
         return cls(code, bool(flags & 0x80), duration)
+
+    @classmethod
+    def convert(cls, payload: bytes, from_ratio: int, to_ratio: int) -> bytes:
+        """Durations count in the clock of each side's own telephone-event (section 2.3.5)."""
+        events = [*struct.iter_unpack("!BBH", payload)]
+        return b"".join(
+            struct.pack("!BBH", code, flags, min(duration * to_ratio // from_ratio, 0xFFFF))
+            for code, flags, duration in events
+        )
 
     def __bytes__(self) -> bytes:
         return struct.pack("!BBH", self.code, self.end << 7 | 10, self.duration)  # volume: -10 dBm0

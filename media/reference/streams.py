@@ -30,6 +30,8 @@ class Incoming:
 
     def __init__(self) -> None:
         self.epoch = self.lost = 0
+        self.missing = 0
+        """Packets that have not come before the newest one."""
         self.jitter = 0
         """In sixteenths of a sample, as appendix A.8 keeps it."""
         self._ssrc = self._newest = 0
@@ -41,10 +43,11 @@ class Incoming:
         if self.epoch == 0 or packet.ssrc != self._ssrc or not -100 <= step <= 3000:
             self.epoch += 1
             self._ssrc, self._newest, self._transit = packet.ssrc, packet.sequence, None
-            self._seen = {packet.sequence}
+            self._seen, self.missing = {packet.sequence}, 0
             return Order.NEWEST
         if step > 0:
-            self.lost += step - 1
+            self.missing = step - 1
+            self.lost += self.missing
             self._newest = packet.sequence
             self._seen = {seen for seen in self._seen if ahead(seen, self._newest, 16) > -64} | {packet.sequence}
             return Order.NEWEST
@@ -76,7 +79,9 @@ class Outgoing:
         self._since: int | None = None
         """When the newest packet was sent."""
         self._feed: tuple[int, int] | None = None
-        self._offset = self._timestamp_offset = self._oldest = self._event = self._last_frame = 0
+        self._offset = self._timestamp_offset = self._oldest = self._event = 0
+        self.ratio = 1
+        """Ticks of this stream's RTP clock in one 8 kHz sample."""
 
     def relay(self, feed: tuple[int, int], packet: Packet, heard: int, length: int, now: int) -> Packet | None:
         """Renumber ``packet`` of ``feed``; None when it is older than the change of feeds.
@@ -107,12 +112,12 @@ class Outgoing:
             self._offset -= 1
             self._oldest = packet.sequence
 
-    def frame(self, payload: bytes, now: int) -> Packet:
-        """One frame of our own mix at the tick ``now``."""
-        fresh = self._feed != (0, 0) or now != self._last_frame + FRAME_NS
-        self._feed, self._last_frame = (0, 0), now
+    def frame(self, payload: bytes, now: int, samples: int, fresh: bool) -> Packet:
+        """A packet of our own mix; ``fresh`` when it does not follow directly on the one before."""
+        fresh = self._feed != (0, 0) or fresh
+        self._feed = (0, 0)
         timestamp = self._timestamp_at(now) if fresh else self._end
-        self._advance(timestamp, FRAME, now)
+        self._advance(timestamp, samples * self.ratio, now)
         return self._packet(payload, self._take_sequence(), timestamp, fresh)
 
     def event(self, payload: bytes, first: bool, now: int) -> Packet:
@@ -135,7 +140,7 @@ class Outgoing:
     def _timestamp_at(self, now: int) -> int:
         if self._since is None:
             return self._end
-        passed = self._timestamp + now // SAMPLE_NS - self._since // SAMPLE_NS
+        passed = self._timestamp + (now // SAMPLE_NS - self._since // SAMPLE_NS) * self.ratio
         return passed if ahead(passed, self._end, 32) > 0 else self._end
 
     def _advance(self, timestamp: int, length: int, now: int) -> None:
@@ -144,6 +149,18 @@ class Outgoing:
         self._timestamp, self._since = timestamp, now
         if ahead(timestamp + length, self._end, 32) > 0:
             self._end = timestamp + length
+
+
+class SampleClock:
+    """A sender's RTP clock in 8 kHz samples, continued over the wrap of its timestamps."""
+
+    def __init__(self) -> None:
+        self._ticks = self._timestamp = 0
+
+    def samples(self, timestamp: int, ratio: int) -> int:
+        self._ticks += ahead(timestamp, self._timestamp, 32)
+        self._timestamp = timestamp
+        return self._ticks // ratio
 
 
 class Placement:

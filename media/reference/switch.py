@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from media.engine import Codec
+from media.reference.coders import can_pack, coder
 from media.reference.core import Core, NodeType
 from media.reference.nodes import UNITY, Leg, Node, Player, Recorder, Side, Tap
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
@@ -33,16 +34,35 @@ class Switch(Core):
         recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS)
         return self._add(recorder.left).id, self._add(recorder.right).id
 
-    def set_codec(self, leg: int, codec: int, payload_type: int, digit_payload_type: int) -> None:
+    def set_codec(
+        self,
+        leg: int,
+        codec: int,
+        payload_type: int,
+        digit_payload_type: int,
+        digit_clock: int = 8000,
+        packet_ms: int = 20,
+    ) -> None:
         """``digit_payload_type`` -1: no telephone-events."""
         found = self._find(leg, Leg)
-        if codec not in (0, 8):
-            raise ValueError("codec must be PCMU (0) or PCMA (8)")
+        if codec not in [*Codec]:
+            raise ValueError(f"codec must be {', '.join(f'{known.name} ({known})' for known in Codec)}")
         if not 0 <= payload_type <= 127 or digit_payload_type > 127:
             raise ValueError("an RTP payload type is 0…127")
         if payload_type == digit_payload_type:
             raise ValueError("audio and telephone-event need different payload types")
-        found.codec, found.payload_type, found.digit_payload_type = Codec(codec), payload_type, digit_payload_type
+        wanted = Codec(codec)
+        if digit_clock not in (8000, wanted.clock_rate):
+            raise ValueError("telephone-event runs at 8000 Hz or at the clock of the codec")
+        if not can_pack(wanted, packet_ms):
+            raise ValueError("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40")
+        if wanted is not found.codec:  # a codec that stays keeps its state: a hold must not be heard as a click
+            found.coder = coder(wanted)
+        found.codec, found.payload_type, found.digit_payload_type = wanted, payload_type, digit_payload_type
+        found.digit_ratio, found.packet_samples = digit_clock // 8000, packet_ms * 8
+        found.out.ratio = wanted.clock_rate // 8000
+        for listener in [found, *(hears for hears, _ in self._table.column(found))]:
+            self._wake_with_sources(listener)
 
     def set_remote(self, leg: int, address: str, port: int) -> None:
         self._find(leg, Leg).origin.signal((address, port), self._now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from media.reference.coders import relayable
 from media.reference.nodes import UNITY, Leg, Node, Player, Side, Tap
 
 
@@ -36,7 +37,12 @@ class Table:
             return None
         [(source, gain)] = sounding
         whole = gain == UNITY or isinstance(listener, Tap)
-        return source if whole and isinstance(source, Leg) else None
+        return source if whole and isinstance(source, Leg) and self._passable(source, listener) else None
+
+    @staticmethod
+    def _passable(source: Leg, listener: Node) -> bool:
+        """A tap takes samples; a leg takes only its own codec."""
+        return not isinstance(listener, Leg) or relayable(source.codec, listener.codec)
 
     def mixes(self, listener: Node) -> bool:
         """Does this leg or tap need a frame made for it every 20 ms?"""

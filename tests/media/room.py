@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from media import _core, g711, reference
+from media import _core, reference
 from media.engine import Codec, MediaEvent
 from media.native import event_of
+from media.reference.coders import coder, ticks
 from media.reference.rtp import Packet, TelephoneEvent
 
 Samples = npt.NDArray[np.int16]
 MS = 1_000_000
 SWITCHES: dict[str, Callable[[], Any]] = {"native": _core.Switch, "reference": reference.Switch}
-DECODE = {Codec.PCMA: g711.alaw_decode, Codec.PCMU: g711.ulaw_decode}
-ENCODE = {Codec.PCMA: g711.alaw_encode, Codec.PCMU: g711.ulaw_encode}
 
 
 class FarEnd:
@@ -25,6 +24,7 @@ class FarEnd:
 
     def __init__(self, room: Room, codec: Codec, digits: int | None) -> None:
         self.room, self.codec, self.digits = room, codec, digits
+        self.coder = coder(codec)
         self.node: int = room.switch.open_leg(0x1000 + len(room.phones), 65_530, 0xFFFFFF00)
         self.address = ("127.0.0.1", 30_000 + 2 * self.node)
         room.switch.set_codec(self.node, int(codec), int(codec), -1 if digits is None else digits)
@@ -36,7 +36,7 @@ class FarEnd:
         """The next packet of this phone's stream, not yet sent."""
         made = Packet(int(self.codec), self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc, payload, marker)
         self.sequence += 1
-        self.timestamp += len(payload)
+        self.timestamp += ticks(self.codec, payload)
         return made
 
     def send(self, packet: Packet | bytes, source: tuple[str, int] | None = None) -> None:
@@ -45,7 +45,7 @@ class FarEnd:
 
     def say(self, samples: Samples) -> None:
         """One packet."""
-        self.send(self.packet(ENCODE[self.codec](samples)))
+        self.send(self.packet(self.coder.encode(samples)))
 
     def event(self, key: int, duration: int, *, end: bool = False, marker: bool = False) -> Packet:
         """A telephone-event packet at the present timestamp."""
@@ -60,7 +60,8 @@ class FarEnd:
 
     def sound(self) -> Samples:
         """All audio heard so far, packet after packet."""
-        return np.concatenate([np.zeros(0, np.int16), *(DECODE[self.codec](p.payload) for p in self.audio())])
+        ear = coder(self.codec)
+        return np.concatenate([np.zeros(0, np.int16), *(ear.decode(p.payload) for p in self.audio())])
 
 
 class Room:

@@ -226,11 +226,10 @@ class TestSources:
         b"\xa0\x08" + bytes(10) + b"\x01" * 4 + b"\xff",
         b"\xa0\x08" + bytes(10) + b"\x01" * 4 + b"\x00",
         b"\x80\x08" + bytes(10),
-        b"\x80\x08" + bytes(10) + bytes(801),
+        b"\x80\x08" + bytes(10) + bytes(1441),
         b"\x80\x60" + bytes(170),
         b"\x80\x65" + bytes(10) + b"\x05\x00\x00",
         b"\x80\x65" + bytes(10) + b"\x05\x00\x00\xa0\x00",
-        bytes(Packet(8, 1, 1, 1, bytes(1400))),
     ],
 )
 def test_malformed_packets_are_refused_and_counted(room: Room, data: bytes) -> None:
