@@ -10,8 +10,8 @@ Audio at this interface is mono 16-bit signed little-endian PCM at 8 kHz.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import NewType, Protocol
 
 Node = NewType("Node", int)
@@ -40,6 +40,35 @@ class Codec(IntEnum):
     def clock_rate(self) -> int:
         """Ticks a second of its RTP timestamps: 8000 for G.722 too (RFC 3551 section 4.5.2), always 48000 for Opus."""
         return {Codec.OPUS: 48000, Codec.L16_WIDE: 16000}.get(self, 8000)
+
+
+    def packs(self, ms: int) -> bool:
+        """May a packet hold so many milliseconds? Opus has no frames of 30 (RFC 7587 section 4.2), and 60 ms of
+        ``L16_WIDE`` do not fit into an Ethernet frame."""
+        return ms in (10, 20, 30, 40, 60) and (self, ms) not in ((Codec.OPUS, 30), (Codec.L16_WIDE, 60))
+
+
+class SrtpSuite(StrEnum):
+    """How SRTP protects a stream (RFC 4568 section 6.2, RFC 7714 section 14.2)."""
+
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
+    AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
+
+    @property
+    def key_size(self) -> int:
+        """Bytes of master key and master salt together."""
+        return {SrtpSuite.AEAD_AES_128_GCM: 28, SrtpSuite.AEAD_AES_256_GCM: 44}.get(self, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """Master key and salt of each direction, one after the other. They are never shown."""
+
+    suite: SrtpSuite
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from calls.errors import ConfigError
+from media.engine import Codec
 from routing.queues import Queue
 from server.binding import bind
 
@@ -26,8 +27,11 @@ class Sip:
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
     agent_silence: float = 8.0
     """Seconds that an agent's phone whose audio stopped has to say that it is there, or the caller gets another."""
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    """For phones, in order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
 
     def __post_init__(self) -> None:
+        _codecs("[sip] codecs", self.codecs)
         _port("[sip] port", self.port)
         _seconds("[sip] agent_silence", self.agent_silence)
 
@@ -104,7 +108,7 @@ class TrunkSettings:
     addresses: tuple[str, ...]
     """Source addresses or networks (192.0.2.0/24)."""
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
-    """In order of preference."""
+    """In order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
     outbound: str = ""
     """host:port to which outside numbers are dialled; empty: this trunk is for incoming calls only."""
 
@@ -115,9 +119,7 @@ class TrunkSettings:
             except ValueError as error:
                 raise ConfigError(f"[[trunks]] {self.name}: addresses", f"{text!r} is no address or network",
                                   "write 192.0.2.7 or 192.0.2.0/24") from error
-        for codec in self.codecs:
-            if codec not in ("PCMA", "PCMU"):
-                raise ConfigError(f"[[trunks]] {self.name}: codecs", f"{codec!r} is unknown", "PCMA and PCMU are known")
+        _codecs(f"[[trunks]] {self.name}: codecs", self.codecs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,14 @@ def _check_numbers(settings: Settings, path: Path) -> None:
     for number, flow in settings.numbers.items():
         if flow not in known:
             raise ConfigError(f"{path}: [numbers] {number}", f"there is no flow {flow!r}", f"known: {', '.join(known)}")
+
+
+def _codecs(where: str, names: tuple[str, ...]) -> None:
+    if not names:
+        raise ConfigError(where, "is empty", "PCMA and PCMU are understood everywhere")
+    for name in names:
+        if name not in Codec.__members__:
+            raise ConfigError(where, f"{name!r} is unknown", f"known are {', '.join(Codec.__members__)}")
 
 
 def _port(where: str, port: int) -> None:

@@ -59,6 +59,8 @@ class Audio:
             agreed.codec,
             payload_type=agreed.payload_type,
             digit_payload_type=agreed.digit_payload_type,
+            digit_clock=agreed.digit_clock,
+            packet_ms=agreed.packet_ms,
         )
         if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
             self.engine.set_remote(self.node, agreed.address, agreed.port)

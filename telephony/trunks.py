@@ -31,7 +31,8 @@ class Trunk:
 
     def __post_init__(self) -> None:
         if not self.codecs:
-            raise ConfigError(f"trunk {self.name}: codecs", "is empty", "name at least one of PCMA, PCMU")
+            known = ", ".join(Codec.__members__)
+            raise ConfigError(f"trunk {self.name}: codecs", "is empty", f"name at least one of {known}")
         if self.user and not self.password:
             raise ConfigError(f"trunk {self.name}: password", "is empty although a user is set")
 

@@ -97,8 +97,3 @@ def ticks(codec: Codec, payload: bytes) -> int:
 def relayable(one: Codec, other: Codec) -> bool:
     """Can payloads of one leg be sent to the other as they come, at most byte by byte through a table?"""
     return one is other or (one in G711 and other in G711)
-
-
-def can_pack(codec: Codec, ms: int) -> bool:
-    """Packet lengths that fit the codec's frames (RFC 7587 section 4.2 has none of 30 ms) and an Ethernet frame."""
-    return ms in (10, 20, 30, 40, 60) and (codec, ms) not in ((Codec.OPUS, 30), (Codec.L16_WIDE, 60))

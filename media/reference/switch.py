@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from media.engine import Codec
-from media.reference.coders import can_pack, coder
+from media.reference.coders import coder
 from media.reference.core import Core, NodeType
 from media.reference.nodes import UNITY, Leg, Node, Player, Recorder, Side, Tap
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
@@ -54,7 +54,7 @@ class Switch(Core):
         wanted = Codec(codec)
         if digit_clock not in (8000, wanted.clock_rate):
             raise ValueError("telephone-event runs at 8000 Hz or at the clock of the codec")
-        if not can_pack(wanted, packet_ms):
+        if not wanted.packs(packet_ms):
             raise ValueError("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40")
         if wanted is not found.codec:  # a codec that stays keeps its state: a hold must not be heard as a click
             found.coder = coder(wanted)

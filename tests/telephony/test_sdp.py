@@ -27,7 +27,7 @@ def answered(*media: str, codecs: tuple[Codec, ...] = BOTH, session: str = "c=IN
     return [line for line in text.split("\r\n") if line[:2] in ("m=", "a=")]
 
 
-ROWS = [
+ROWS: list[tuple[str, list[str], tuple[Codec, ...], list[str]]] = [
     # (what it shows, offer, codecs, m-lines of the answer)
     ("our order wins", ["m=audio 4000 RTP/AVP 0 8"], BOTH, ["m=audio 20000 RTP/AVP 8"]),
     ("a trunk's own order", ["m=audio 4000 RTP/AVP 8 0"], BOTH[::-1], ["m=audio 20000 RTP/AVP 0"]),
@@ -67,6 +67,49 @@ ROWS = [
         BOTH,
         ["m=audio 0 RTP/SAVP 8", "m=audio 0 RTP/AVP 18", "m=audio 20000 RTP/AVP 8"],
     ),
+]
+
+
+WIDE = (Codec.OPUS, Codec.G722, Codec.L16_WIDE, Codec.L16, Codec.PCMA)
+ROWS += [
+    ("G.722 is static", ["m=audio 4000 RTP/AVP 8 9"], WIDE, ["m=audio 20000 RTP/AVP 9"]),
+    ("wide codecs only where they are wanted", ["m=audio 4000 RTP/AVP 9 0"], BOTH, ["m=audio 20000 RTP/AVP 0"]),
+    (
+        "Opus with its two channels, in any spelling",
+        ["m=audio 4000 RTP/AVP 9 111", "a=rtpmap:111 OPUS/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1"],
+        WIDE,
+        ["m=audio 20000 RTP/AVP 111"],
+    ),
+    (
+        "linear samples are told apart by their rate",
+        ["m=audio 4000 RTP/AVP 100 101", "a=rtpmap:100 L16/44100", "a=rtpmap:101 L16/16000"],
+        WIDE,
+        ["m=audio 20000 RTP/AVP 101"],
+    ),
+    (
+        "stereo is not ours",
+        ["m=audio 4000 RTP/AVP 100 8", "a=rtpmap:100 L16/16000/2"],
+        WIDE,
+        ["m=audio 20000 RTP/AVP 8"],
+    ),
+    (
+        "telephone-event on the clock of the audio",
+        [
+            "m=audio 4000 RTP/AVP 111 97 98",
+            "a=rtpmap:111 opus/48000/2",
+            "a=rtpmap:97 telephone-event/8000",
+            "a=rtpmap:98 telephone-event/48000",
+        ],
+        WIDE,
+        ["m=audio 20000 RTP/AVP 111 98"],
+    ),
+    (
+        "telephone-event at 8000 where there is no other",
+        ["m=audio 4000 RTP/AVP 111 97", "a=rtpmap:111 opus/48000/2", "a=rtpmap:97 telephone-event/8000"],
+        WIDE,
+        ["m=audio 20000 RTP/AVP 111 97"],
+    ),
+    ("comfort noise only where it is wanted", ["m=audio 4000 RTP/AVP 8 13"], BOTH, ["m=audio 20000 RTP/AVP 8"]),
 ]
 
 
@@ -117,6 +160,60 @@ def test_agreed_says_what_the_media_core_needs() -> None:
         )
     )
     assert negotiate(remote, BOTH) == Agreed(1, "192.0.2.77", 4000, Codec.PCMA, 8, 97, Direction.SENDRECV)
+
+
+def test_opus_in_full() -> None:
+    offered = ["m=audio 4000 RTP/AVP 111 98", "a=rtpmap:111 opus/48000/2", "a=rtpmap:98 telephone-event/48000"]
+    assert answered(*offered, codecs=WIDE) == [
+        "m=audio 20000 RTP/AVP 111 98",
+        "a=rtpmap:111 opus/48000/2",
+        "a=rtpmap:98 telephone-event/48000",
+        "a=fmtp:111 useinbandfec=1",
+        "a=fmtp:98 0-15",
+        "a=ptime:20",
+        "a=sendrecv",
+    ]
+
+
+def test_an_offer_of_wide_codecs_has_telephone_event_for_every_clock() -> None:
+    offered = offer(HERE, (Codec.PCMA, Codec.OPUS, Codec.L16_WIDE)).decode()
+    assert "m=audio 20000 RTP/AVP 8 96 98 101 102 103\r\n" in offered
+    assert [line.partition(" ")[2] for line in offered.split("\r\n") if "telephone-event" in line] == [
+        "telephone-event/8000",
+        "telephone-event/16000",
+        "telephone-event/48000",
+    ]
+    assert negotiate(parse(offered.encode()), (Codec.OPUS,)).digit_clock == 48000
+
+
+@pytest.mark.parametrize(
+    ("media", "codec", "ms"),
+    [
+        ("", Codec.PCMA, 20),
+        ("a=ptime:30", Codec.PCMA, 30),
+        ("a=ptime:10", Codec.OPUS, 10),
+        ("a=ptime:30", Codec.OPUS, 20),
+        ("a=ptime:50\r\na=maxptime:40", Codec.PCMA, 40),
+        ("a=maxptime:10", Codec.PCMA, 10),
+        ("a=ptime:120", Codec.PCMA, 60),
+        ("a=ptime:5", Codec.PCMA, 20),
+        ("a=ptime:0", Codec.PCMA, 20),
+        ("a=ptime:many", Codec.PCMA, 20),
+    ],
+)
+def test_packets_are_as_long_as_the_far_side_wants_if_that_can_be(media: str, codec: Codec, ms: int) -> None:
+    body = described("m=audio 4000 RTP/AVP 8 111", "a=rtpmap:111 opus/48000/2", media)
+    assert negotiate(parse(body), (codec,)).packet_ms == ms
+
+
+def test_comfort_noise_on_the_clock_of_8000_hertz() -> None:
+    body = described("m=audio 4000 RTP/AVP 8 13 111", "a=rtpmap:111 opus/48000/2")
+    remote = parse(body)
+    agreed = negotiate(remote, BOTH, comfort_noise=True)
+    assert agreed.comfort_noise
+    assert b"m=audio 20000 RTP/AVP 8 13\r\n" in answer(remote, agreed, HERE)
+    assert not negotiate(remote, (Codec.OPUS,), comfort_noise=True).comfort_noise
+    assert b" 8 0 101 13\r\n" in offer(HERE, BOTH, comfort_noise=True)
 
 
 def test_ipv6_media() -> None:

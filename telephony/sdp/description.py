@@ -1,24 +1,17 @@
-"""Session descriptions (RFC 8866) and the offer/answer model (RFC 3264), as far as a G.711 telephone needs them.
-
-A description is parsed into frozen values, an offer is *negotiated* into what the media core must be told
-(``Agreed``), and ``answer`` writes the description that says so. Nothing here knows a socket or a dialog.
-"""
+"""A session description (RFC 8866), parsed into frozen values. Nothing here knows a socket or a dialog."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from calls.errors import HotlineError
 from media.engine import Codec
+from telephony.sdp.security import KeyLine
 
 CLOCK_RATE = 8000
-STATIC = {0: "PCMU", 8: "PCMA"}  # RFC 3551 section 6: these two need no rtpmap
-DIGITS = "telephone-event"  # RFC 4733 section 7.1.1
-DIGITS_OFFERED_AS = 101
+STATIC = {0: "PCMU", 8: "PCMA", 9: "G722", 13: "CN"}  # RFC 3551 section 6: these need no rtpmap
 MAX_LINES = 500
 
 
@@ -75,9 +68,16 @@ class Format:
     payload_type: int
     name: str
     rate: int
+    channels: int = 1
+
+    @classmethod
+    def of(cls, codec: Codec, payload_type: int) -> Format:
+        # RFC 7587 section 7: Opus is written with two channels, whatever is sent.
+        return cls(payload_type, codec.encoding, codec.clock_rate, 2 if codec is Codec.OPUS else 1)
 
     def matches(self, codec: Codec) -> bool:
-        return self.rate == CLOCK_RATE and self.name.upper() == codec.name
+        same = self.name.lower() == codec.encoding.lower() and self.rate == codec.clock_rate
+        return same and (self.channels == 1 or codec is Codec.OPUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,15 @@ class Stream:
     """Numeric host from c=, or "" where none applies."""
     direction: Direction
     line: int = 0
+    packet_ms: int = 20
+    """How much sound the far side wants in a packet: a=ptime, within a=maxptime."""
+    keys: tuple[KeyLine, ...] = ()
+    """Its a=crypto lines (RFC 4568) that we understand."""
+
+    @property
+    def secured(self) -> bool:
+        """SRTP with a key that we understand."""
+        return self.protocol == "RTP/SAVP" and bool(self.keys)
 
     @property
     def usable(self) -> bool:
@@ -105,40 +114,6 @@ class Session:
     """A parsed description: its streams in m-line order."""
 
     streams: tuple[Stream, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """What both sides settled on. ``direction`` is ours: ``sends`` says whether the far side wants to hear us."""
-
-    index: int
-    """Which m-line."""
-    address: str
-    port: int
-    codec: Codec
-    payload_type: int
-    digit_payload_type: int | None
-    direction: Direction
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """Our end of the stream. ``version`` grows with every description that differs (RFC 3264 section 8)."""
-
-    address: str
-    port: int
-    session_id: int
-    version: int = 1
-
-    def head(self) -> list[str]:
-        net = _net(self.address)
-        return [
-            "v=0",
-            f"o=hotline {self.session_id} {self.version} {net}",
-            "s=-",
-            f"c={net}",
-            "t=0 0",
-        ]
 
 
 def parse(body: bytes) -> Session:
@@ -165,93 +140,6 @@ def parse(body: bytes) -> Session:
     return Session(tuple(section.stream(defaults=sections[0]) for section in sections[1:]))
 
 
-def negotiate(remote: Session, codecs: Sequence[Codec], *, ip_version: int | None = None) -> Agreed:
-    """Choose from an offer: the first usable audio stream, and in it the first of *our* ``codecs`` that it has.
-
-    ``ip_version`` is that of our own media address, 4 or 6. Raises ``NotAcceptable`` when nothing fits.
-    """
-    reason = NotAcceptable(304, "No RTP/AVP audio stream offered")  # "Media type not available"
-    for index, stream in enumerate(remote.streams):
-        if not stream.usable:
-            continue
-        if not stream.address:
-            raise SdpError(stream.line, "no c= line applies to this stream")
-        try:
-            address = ipaddress.ip_address(stream.address)
-        except ValueError:
-            reason = NotAcceptable(301, "Only numeric media addresses are understood")
-            continue
-        if ip_version not in (None, address.version):
-            reason = NotAcceptable(300, f"Media must be on IPv{ip_version}")  # "Incompatible network protocol"
-            continue
-        if address.is_multicast:
-            reason = NotAcceptable(330, "Multicast not available")
-            continue
-        for codec in codecs:
-            for form in stream.formats:
-                if form.matches(codec):
-                    return _agreed(index, stream, codec, form.payload_type, held=address.is_unspecified)
-        wanted = ", ".join(codec.name for codec in codecs)
-        reason = NotAcceptable(305, f"No common codec, expected {wanted}")  # "Incompatible media format"
-    raise reason
-
-
-def accept(answer_: Session, codecs: Sequence[Codec], *, ip_version: int | None = None) -> Agreed:
-    """Read the answer to our offer: of the codecs that we offered, the one that *they* put first.
-
-    RFC 3264 section 6.1: the answerer sends by its first format, so we send by it too.
-    """
-    for stream in answer_.streams:
-        if stream.usable:
-            theirs = [codec for form in stream.formats for codec in codecs if form.matches(codec)]
-            return negotiate(answer_, theirs or codecs, ip_version=ip_version)
-    return negotiate(answer_, codecs, ip_version=ip_version)
-
-
-def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
-    """Our answer: the offer's m-lines in their order, all but the agreed one refused with port 0."""
-    lines = local.head()
-    for index, stream in enumerate(remote.streams):
-        if index != agreed.index:
-            lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.tokens)}")
-            continue
-        formats = [Format(agreed.payload_type, agreed.codec.name, CLOCK_RATE)]
-        lines += _audio(local.port, formats, agreed.digit_payload_type, agreed.direction)
-    return _text(lines)
-
-
-def offer(local: Local, codecs: Sequence[Codec], direction: Direction = Direction.SENDRECV) -> bytes:
-    """Our offer: ``codecs`` in the order of preference, and telephone-event."""
-    formats = [Format(int(codec), codec.name, CLOCK_RATE) for codec in codecs]
-    return _text(local.head() + _audio(local.port, formats, DIGITS_OFFERED_AS, direction))
-
-
-def _agreed(index: int, stream: Stream, codec: Codec, payload_type: int, *, held: bool) -> Agreed:
-    digits = next(
-        (f.payload_type for f in stream.formats if f.name.lower() == DIGITS and f.rate == CLOCK_RATE), None
-    )
-    # RFC 3264 section 8.4: c=0.0.0.0 is how RFC 2543 telephones say "do not send to me".
-    direction = Direction.of(sends=stream.direction.receives and not held, receives=stream.direction.sends)
-    return Agreed(index, stream.address, stream.port, codec, payload_type, digits, direction)
-
-
-def _audio(port: int, formats: Sequence[Format], digits: int | None, direction: Direction) -> list[str]:
-    listed = [*formats] + ([Format(digits, DIGITS, CLOCK_RATE)] if digits is not None else [])
-    lines = [f"m=audio {port} RTP/AVP {' '.join(str(form.payload_type) for form in listed)}"]
-    lines += [f"a=rtpmap:{form.payload_type} {form.name}/{form.rate}" for form in listed]
-    if digits is not None:
-        lines.append(f"a=fmtp:{digits} 0-15")  # RFC 4733 section 3.2: the events for 0-9 * # A-D
-    return [*lines, "a=ptime:20", f"a={direction}"]
-
-
-def _text(lines: list[str]) -> bytes:
-    return ("\r\n".join(lines) + "\r\n").encode()
-
-
-def _net(address: str) -> str:
-    return f"IN IP{6 if ':' in address else 4} {address}"
-
-
 class _Section:
     """The lines below one m= (or above the first), while they are being read."""
 
@@ -260,6 +148,8 @@ class _Section:
         self.address = ""
         self.direction: Direction | None = None
         self.maps: dict[int, Format] = {}
+        self.keys: list[KeyLine] = []
+        self.ptime, self.maxptime = 20, 1000
 
     def take(self, number: int, kind: str, value: str) -> None:
         if kind == "c":
@@ -269,6 +159,11 @@ class _Section:
         elif kind == "a" and value.startswith("rtpmap:"):
             form = _rtpmap(number, value)
             self.maps[form.payload_type] = form
+        elif kind == "a" and (match := re.fullmatch(r"(max)?ptime:(\d{1,4})(?:\.\d+)?\s*", value)):
+            setattr(self, "maxptime" if match[1] else "ptime", int(match[2]))
+        elif kind == "a" and value.startswith("crypto:"):
+            key = KeyLine.parse(value)
+            self.keys += [key] if key is not None else []
 
     def stream(self, defaults: _Section) -> Stream:
         match = re.fullmatch(r"(\S+) (\d{1,5})(?:/\d+)? (\S+) (\S.*)", self.media)
@@ -284,6 +179,8 @@ class _Section:
             address=self.address or defaults.address,
             direction=self.direction or defaults.direction or Direction.SENDRECV,
             line=self.line,
+            packet_ms=min(self.ptime, self.maxptime),
+            keys=tuple(self.keys),
         )
 
     def _formats(self, tokens: tuple[str, ...]) -> tuple[Format, ...]:
@@ -307,7 +204,7 @@ def _connection(number: int, value: str) -> str:
 
 
 def _rtpmap(number: int, value: str) -> Format:
-    match = re.fullmatch(r"rtpmap:(\d{1,3}) ([^\s/]+)/(\d{1,6})(?:/\d+)?\s*", value)
+    match = re.fullmatch(r"rtpmap:(\d{1,3}) ([^\s/]+)/(\d{1,6})(?:/(\d{1,2}))?\s*", value)
     if match is None:
         raise SdpError(number, "expected a=rtpmap:<payload type> <name>/<rate>")
-    return Format(int(match[1]), match[2], int(match[3]))
+    return Format(int(match[1]), match[2], int(match[3]), int(match[4] or 1))

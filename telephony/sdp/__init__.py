@@ -1,0 +1,23 @@
+"""Session descriptions and the offer/answer model (RFC 8866, RFC 3264), as far as a telephone needs them."""
+
+from telephony.sdp.description import Direction, Format, NotAcceptable, SdpError, Session, Stream, parse
+from telephony.sdp.negotiation import Agreed, Local, accept, answer, negotiate, offer
+from telephony.sdp.security import KeyLine, offered
+
+__all__ = [
+    "Agreed",
+    "Direction",
+    "Format",
+    "KeyLine",
+    "Local",
+    "NotAcceptable",
+    "SdpError",
+    "Session",
+    "Stream",
+    "accept",
+    "answer",
+    "negotiate",
+    "offer",
+    "offered",
+    "parse",
+]

@@ -1,0 +1,204 @@
+"""Offer and answer (RFC 3264): from two descriptions to what the media core must be told (``Agreed``)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from media.engine import Codec, SrtpKeys
+from telephony.sdp.description import CLOCK_RATE, Direction, Format, NotAcceptable, SdpError, Session, Stream
+from telephony.sdp.security import KeyLine, chosen
+
+DIGITS = "telephone-event"  # RFC 4733 section 7.1.1
+DIGITS_OFFERED_FROM = 101
+NOISE = Format(13, "CN", CLOCK_RATE)  # RFC 3389 section 6
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What both sides settled on. ``direction`` is ours: ``sends`` says whether the far side wants to hear us."""
+
+    index: int
+    """Which m-line."""
+    address: str
+    port: int
+    codec: Codec
+    payload_type: int
+    digit_payload_type: int | None
+    direction: Direction
+    digit_clock: int = CLOCK_RATE
+    packet_ms: int = 20
+    """How much sound the far side wants in each of our packets."""
+    comfort_noise: bool = False
+    """Both sides know CN (RFC 3389), so that either may fall silent."""
+    keys: SrtpKeys | None = None
+    """SRTP, or None for plain RTP."""
+    key_line: KeyLine | None = None
+    """Ours, for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Our end of the stream. ``version`` grows with every description that differs (RFC 3264 section 8)."""
+
+    address: str
+    port: int
+    session_id: int
+    version: int = 1
+
+    def head(self) -> list[str]:
+        net = f"IN IP{6 if ':' in self.address else 4} {self.address}"
+        return ["v=0", f"o=hotline {self.session_id} {self.version} {net}", "s=-", f"c={net}", "t=0 0"]
+
+
+def negotiate(
+    remote: Session,
+    codecs: Sequence[Codec],
+    *,
+    ip_version: int | None = None,
+    comfort_noise: bool = False,
+    current: SrtpKeys | None = None,
+) -> Agreed:
+    """Choose from an offer: the first usable audio stream, and in it the first of *our* ``codecs`` that it has.
+
+    ``ip_version`` is that of our own media address, 4 or 6; ``current`` are the keys in use before a new offer. A
+    stream with SRTP is taken as it is offered. Raises ``NotAcceptable`` when nothing fits.
+    """
+    index, stream, form, codec = _choose(remote, codecs, ip_version)
+    agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
+    if not stream.secured:
+        return agreed
+    line, keys = chosen(stream.keys, current)
+    return _with(agreed, keys, line)
+
+
+def accept(
+    answer_: Session,
+    codecs: Sequence[Codec],
+    *,
+    ip_version: int | None = None,
+    comfort_noise: bool = False,
+    offered: Sequence[KeyLine] = (),
+) -> Agreed:
+    """Read the answer to our offer: of the codecs that we offered, the one that *they* put first.
+
+    RFC 3264 section 6.1: the answerer sends by its first format, so we send by it too. ``offered`` are the key lines of
+    our offer; an answer that leaves protection out, or adds it, is ``NotAcceptable`` (RFC 4568 section 5.1.3).
+    """
+    theirs: list[Codec] = []
+    for stream in answer_.streams:
+        if stream.usable:
+            theirs = [codec for form in stream.formats for codec in codecs if form.matches(codec)]
+            break
+    index, stream, form, codec = _choose(answer_, theirs or codecs, ip_version)
+    agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
+    if stream.secured != bool(offered):
+        raise NotAcceptable(304, "The answer must be protected as the offer was")
+    for ours in offered:
+        if stream.keys[0].tag == ours.tag and stream.keys[0].suite is ours.suite:
+            return _with(agreed, SrtpKeys(ours.suite, send=ours.key, receive=stream.keys[0].key), ours)
+    if offered:
+        raise NotAcceptable(304, "The answer has none of the keys that were offered")
+    return agreed
+
+
+def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
+    """Our answer: the offer's m-lines in their order, all but the agreed one refused with port 0."""
+    lines = local.head()
+    for index, stream in enumerate(remote.streams):
+        if index != agreed.index:
+            lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.tokens)}")
+            continue
+        formats = [Format.of(agreed.codec, agreed.payload_type)]
+        if agreed.digit_payload_type is not None:
+            formats.append(Format(agreed.digit_payload_type, DIGITS, agreed.digit_clock))
+        formats += [NOISE] if agreed.comfort_noise else []
+        lines += _audio(local.port, formats, agreed.direction, [agreed.key_line] if agreed.key_line else [])
+    return _text(lines)
+
+
+def offer(
+    local: Local,
+    codecs: Sequence[Codec],
+    direction: Direction = Direction.SENDRECV,
+    *,
+    comfort_noise: bool = False,
+    keys: Sequence[KeyLine] = (),
+) -> bytes:
+    """Our offer: ``codecs`` in the order of preference, telephone-event for each of their clocks, and SRTP by ``keys``
+    where there are any."""
+    clocks = sorted({CLOCK_RATE, *(codec.clock_rate for codec in codecs)})
+    formats = [Format.of(codec, int(codec)) for codec in codecs]
+    formats += [Format(number, DIGITS, clock) for number, clock in enumerate(clocks, start=DIGITS_OFFERED_FROM)]
+    formats += [NOISE] if comfort_noise else []
+    return _text(local.head() + _audio(local.port, formats, direction, keys))
+
+
+def _choose(remote: Session, codecs: Sequence[Codec], ip_version: int | None) -> tuple[int, Stream, Format, Codec]:
+    reason = NotAcceptable(304, "No RTP/AVP audio stream offered")  # "Media type not available"
+    for index, stream in enumerate(remote.streams):
+        if not stream.usable:
+            continue
+        if not stream.address:
+            raise SdpError(stream.line, "no c= line applies to this stream")
+        try:
+            address = ipaddress.ip_address(stream.address)
+        except ValueError:
+            reason = NotAcceptable(301, "Only numeric media addresses are understood")
+            continue
+        if ip_version not in (None, address.version):
+            reason = NotAcceptable(300, f"Media must be on IPv{ip_version}")  # "Incompatible network protocol"
+            continue
+        if address.is_multicast:
+            reason = NotAcceptable(330, "Multicast not available")
+            continue
+        for codec in codecs:
+            for form in stream.formats:
+                if form.matches(codec):
+                    return index, stream, form, codec
+        wanted = ", ".join(codec.name for codec in codecs)
+        reason = NotAcceptable(305, f"No common codec, expected {wanted}")  # "Incompatible media format"
+    raise reason
+
+
+def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_noise: bool) -> Agreed:
+    # RFC 4733 section 2.1 wants one clock for all of a stream; many phones know events at 8000 alone all the same.
+    events = [event for event in stream.formats if event.name.lower() == DIGITS]
+    ours = [event for clock in (codec.clock_rate, CLOCK_RATE) for event in events if event.rate == clock]
+    # RFC 3264 section 8.4: c=0.0.0.0 is how RFC 2543 telephones say "do not send to me".
+    held = ipaddress.ip_address(stream.address).is_unspecified
+    return Agreed(
+        index,
+        stream.address,
+        stream.port,
+        codec,
+        form.payload_type,
+        ours[0].payload_type if ours else None,
+        Direction.of(sends=stream.direction.receives and not held, receives=stream.direction.sends),
+        digit_clock=ours[0].rate if ours else CLOCK_RATE,
+        packet_ms=next((ms for ms in (60, 40, 30, 20, 10) if ms <= stream.packet_ms and codec.packs(ms)), 20),
+        comfort_noise=comfort_noise and NOISE in stream.formats and codec.clock_rate == CLOCK_RATE,
+    )
+
+
+def _with(agreed: Agreed, keys: SrtpKeys, line: KeyLine) -> Agreed:
+    return replace(agreed, keys=keys, key_line=line)
+
+
+def _audio(port: int, formats: Sequence[Format], direction: Direction, keys: Sequence[KeyLine]) -> list[str]:
+    listed = " ".join(str(form.payload_type) for form in formats)
+    lines = [f"m=audio {port} {'RTP/SAVP' if keys else 'RTP/AVP'} {listed}"]
+    for form in formats:
+        channels = f"/{form.channels}" if form.channels > 1 else ""
+        lines.append(f"a=rtpmap:{form.payload_type} {form.name}/{form.rate}{channels}")
+    for form in formats:
+        if form.name == DIGITS:
+            lines.append(f"a=fmtp:{form.payload_type} 0-15")  # RFC 4733 section 3.2: the events for 0-9 * # A-D
+        elif form.name == Codec.OPUS.encoding:
+            lines.append(f"a=fmtp:{form.payload_type} useinbandfec=1")  # RFC 7587 section 7.1
+    return [*lines, *(f"a={line}" for line in keys), "a=ptime:20", f"a={direction}"]
+
+
+def _text(lines: list[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n").encode()
