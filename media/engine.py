@@ -200,10 +200,12 @@ class MediaEngine(Protocol):
         digit_payload_type: int | None,
         digit_clock: int = 8000,
         packet_ms: int = 20,
+        comfort_noise: bool = False,
     ) -> None:
         """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``, whose clock
         runs at 8000 Hz or at that of the codec. Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (Opus has no
-        30, and 60 ms of L16_WIDE do not fit a packet); what is relayed keeps the length that it came in."""
+        30, and 60 ms of L16_WIDE do not fit a packet); what is relayed keeps the length that it came in.
+        ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and in a mix heard."""
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets

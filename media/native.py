@@ -79,9 +79,10 @@ class NativeEngine:
         digit_payload_type: int | None,
         digit_clock: int = 8000,
         packet_ms: int = 20,
+        comfort_noise: bool = False,
     ) -> None:
         digits = -1 if digit_payload_type is None else digit_payload_type
-        self._core.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms)
+        self._core.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms, comfort_noise)
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         self._core.set_remote(leg, address, port)

@@ -61,6 +61,7 @@ class Audio:
             digit_payload_type=agreed.digit_payload_type,
             digit_clock=agreed.digit_clock,
             packet_ms=agreed.packet_ms,
+            comfort_noise=agreed.comfort_noise,
         )
         if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
             self.engine.set_remote(self.node, agreed.address, agreed.port)

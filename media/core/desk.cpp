@@ -77,7 +77,8 @@ int Desk::add_tap(int socket) {
     return tap->id;
 }
 
-void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms) {
+void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
+                     bool comfort_noise) {
     Leg& found = leg(id);
     if (!known(codec))
         throw std::invalid_argument("codec must be PCMU (0), PCMA (8), G722 (9), OPUS (96), L16 (97) or L16_WIDE (98)");
@@ -92,7 +93,7 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
         throw std::invalid_argument("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40");
     found.control_digits = digit_payload_type >= 0;
     const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
-                        packet_ms * 8};
+                        packet_ms * 8, comfort_noise};
     Coder* coder = make_coder(wanted).release();
     post([&found, format, coder](Switch& to) { to.set_format(found, format, *coder); });
 }

@@ -37,7 +37,8 @@ class Desk {
     int add_tap(int socket = -1);
 
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
-    void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms);
+    void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
+                   bool comfort_noise);
     void set_remote(int leg, const std::string& ip, int port);
     void set_gain(int listener, int source, double gain);
     void play(int player, std::vector<Sample> samples, bool loop);

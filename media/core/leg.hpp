@@ -8,6 +8,7 @@
 #include "incoming.hpp"
 #include "jitter.hpp"
 #include "node.hpp"
+#include "noise.hpp"
 #include "outgoing.hpp"
 
 namespace media {
@@ -18,7 +19,8 @@ struct Address {
     bool operator==(const Address&) const = default;
 };
 
-inline constexpr int max_packet_samples = 480;  // 60 ms
+inline constexpr int max_packet_samples = 480;    // 60 ms
+inline constexpr std::uint8_t comfort_noise_type = 13;  // RFC 3551 table 4
 
 // What the two sides agreed on in SDP.
 struct Format {
@@ -27,6 +29,7 @@ struct Format {
     int digit_payload_type = -1;        // -1: no telephone-events
     int digit_ratio = 1;                // ticks of the telephone-events' clock in one 8 kHz sample
     int packet_samples = frame_samples;  // how much sound each packet of our own mix holds
+    bool comfort_noise = false;         // the far side takes CN packets; what it sends of them is always understood
 };
 
 enum class Content { audio, event, comfort_noise };
@@ -129,7 +132,7 @@ struct Leg : Node {
         if (type == format.payload_type) return Heard{Content::audio, format.codec};
         // The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
         if ((type == 0 || type == 8) && is_g711(format.codec)) return Heard{Content::audio, static_cast<Codec>(type)};
-        if (type == 13) return Heard{Content::comfort_noise, format.codec};  // RFC 3389
+        if (type == comfort_noise_type) return Heard{Content::comfort_noise, format.codec};  // RFC 3389
         return std::nullopt;
     }
 
@@ -151,6 +154,7 @@ struct Leg : Node {
     DigitSender digits_out;
     Placement timeline{2400 - 160, 480};  // for recordings: what comes 280 ms late still finds its place
     JitterBuffer jitter;
+    ComfortNoise noise;
     bool feeding = false;  // some listener mixes me, so the jitter buffer is in use
     bool silence_said = false;
     LegCounters counters;

@@ -196,7 +196,7 @@ NB_MODULE(_core, module) {
     nb::class_<Desk>(module, "Desk")
         .def("open_player", &Desk::open_player)
         .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a,
-             "digit_clock"_a = 8000, "packet_ms"_a = 20)
+             "digit_clock"_a = 8000, "packet_ms"_a = 20, "comfort_noise"_a = false)
         .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a)
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
         .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {

@@ -83,7 +83,9 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     relay(leg, *packet, *heard);  // before anything else: nobody waits for our bookkeeping
     if (first) output_.event({Event::Type::first_packet, leg.id, 0, from});
     if (heard->content == Content::event) return digit(leg, *packet);
-    if (heard->content == Content::audio) distribute(leg, *packet, heard->codec, order);
+    if (heard->content == Content::comfort_noise) return leg.noise.begin(packet->payload);
+    leg.noise.end();
+    distribute(leg, *packet, heard->codec, order);
 }
 
 void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
@@ -96,18 +98,20 @@ void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Hea
     if (!listener.origin.known()) return;
     const Outgoing::Feed feed{source.id, source.in.epoch};
     const bool event = heard.content == Content::event;
-    if (heard.content == Content::comfort_noise || (event && listener.format.digit_payload_type < 0))
+    const bool noise = heard.content == Content::comfort_noise;
+    if ((noise && !listener.format.comfort_noise) || (event && listener.format.digit_payload_type < 0))
         return listener.out.skip(feed, packet);
     const std::uint32_t played = event ? event_ticks(source, packet) : 0;
-    const std::uint32_t length = event ? 0 : ticks(heard.codec, packet.payload);
+    const std::uint32_t length = event || noise ? 0 : ticks(heard.codec, packet.payload);
     auto header = listener.out.relay(feed, packet, played, length, now_);
     if (!header) return;
     header->payload_type =
-        static_cast<std::uint8_t>(event ? listener.format.digit_payload_type : listener.format.payload_type);
+        static_cast<std::uint8_t>(event ? listener.format.digit_payload_type
+                                  : noise ? comfort_noise_type : listener.format.payload_type);
     std::uint8_t* payload = &packet_[rtp::header_size];
     if (event) {
         copy_events(packet.payload, source.format.digit_ratio, listener.format.digit_ratio, payload);
-    } else if (heard.codec == listener.format.codec) {
+    } else if (noise || heard.codec == listener.format.codec) {
         std::copy(packet.payload.begin(), packet.payload.end(), payload);
     } else {
         const auto& table = heard.codec == Codec::pcma ? g711::alaw_to_ulaw : g711::ulaw_to_alaw;

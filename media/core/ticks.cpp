@@ -22,6 +22,10 @@ void Switch::produce(Node& node, Nanos now) {
     if (node.kind != Kind::leg || !as_leg(node).feeding) return;
     node.framed = as_leg(node).jitter.read(sample_at(now), node.frame);
     node.framed_at = now;
+    ComfortNoise& noise = as_leg(node).noise;
+    if (node.framed || !noise.on()) return;
+    noise.fill(node.frame);
+    node.framed = true;
 }
 
 void Switch::produce(Player& player, Nanos now) {

@@ -106,7 +106,11 @@ class Core:
             self._events.append(("FirstPacket", source.id, address, port))
         if content == "event":
             self._digit(source, packet)
-        elif isinstance(content, Codec):
+        elif content == "comfort noise":
+            source.noise.begin(packet.payload)
+        else:
+            assert isinstance(content, Codec)
+            source.noise.on = False
             self._distribute(source, packet, content, order)
 
     def _relay(self, source: Leg, packet: Packet, content: Codec | str) -> None:
@@ -117,7 +121,8 @@ class Core:
             if listener.origin.remote is None:
                 continue
             event = content == "event"
-            if content == "comfort noise" or (event and listener.digit_payload_type < 0):
+            noise = content == "comfort noise"
+            if (noise and not listener.comfort_noise) or (event and listener.digit_payload_type < 0):
                 listener.out.skip(feed, packet)
                 continue
             heard = self._event_ticks(source, packet) if event else 0
@@ -128,18 +133,18 @@ class Core:
             payload = packet.payload
             if event:
                 payload = TelephoneEvent.convert(payload, source.digit_ratio, listener.digit_ratio)
-            elif content is not listener.codec:
-                assert isinstance(content, Codec)
+            elif isinstance(content, Codec) and content is not listener.codec:
                 payload = coder(listener.codec).encode(coder(content).decode(payload))  # both G.711
-            self._send(listener, renumbered, payload, event)
+            self._send(listener, renumbered, payload, content if isinstance(content, str) else "audio")
 
     @staticmethod
     def _event_ticks(leg: Leg, packet: Packet) -> int:
         """How much of an event's sound lies behind its timestamp, in ticks of the audio's clock."""
         return TelephoneEvent.parse(packet.payload).duration * (leg.codec.clock_rate // 8000 // leg.digit_ratio)
 
-    def _send(self, leg: Leg, packet: Packet, payload: bytes, event: bool = False) -> None:
-        payload_type = leg.digit_payload_type if event else leg.payload_type
+    def _send(self, leg: Leg, packet: Packet, payload: bytes, content: str = "audio") -> None:
+        types = {"audio": leg.payload_type, "event": leg.digit_payload_type, "comfort noise": 13}
+        payload_type = types[content]
         ready = Packet(payload_type, packet.sequence, packet.timestamp, packet.ssrc, payload, packet.marker)
         assert leg.origin.remote is not None
         leg.packets_out += 1
@@ -213,6 +218,8 @@ class Core:
     def _produce(self, node: Node, now: int) -> None:
         if isinstance(node, Leg) and node.jitter is not None:
             node.frame, node.framed_at = node.jitter.read(now // SAMPLE_NS), now
+            if node.frame is None and node.noise.on:
+                node.frame = node.noise.frame()
         elif isinstance(node, Player) and node.running:
             if node.finishing and not node.queue:  # its last frame has been heard by now
                 self._end_run(node)
@@ -258,7 +265,7 @@ class Core:
         if step is not None and leg.origin.remote is not None and leg.digit_payload_type >= 0:
             payload = TelephoneEvent.convert(bytes(step), 1, leg.digit_ratio)
             first, pressed.begun = not pressed.begun, True
-            self._send(leg, leg.out.event(payload, first, now), payload, event=True)
+            self._send(leg, leg.out.event(payload, first, now), payload, "event")
 
     def _queue_digit(self, leg: Leg, key: str, duration: int) -> None:
         if len(leg.digits_out) < 16:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from media.engine import Codec
 from media.reference.coders import G711, Coder, coder
+from media.reference.noise import ComfortNoise
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
 from media.reference.streams import (
     FRAME,
@@ -148,6 +149,9 @@ class Leg(Node):
     """Ticks of the telephone-events' clock in one 8 kHz sample."""
     packet_samples: int = FRAME
     """How much sound each packet of our own mix holds."""
+    comfort_noise: bool = False
+    """The far side takes CN packets; what it sends of them is always understood."""
+    noise: ComfortNoise = field(default_factory=ComfortNoise)
     coder: Coder = field(default_factory=lambda: coder(Codec.PCMA))
     clock: SampleClock = field(default_factory=SampleClock)
     packing: Packing = field(default_factory=Packing)

@@ -42,6 +42,7 @@ class Switch(Core):
         digit_payload_type: int,
         digit_clock: int = 8000,
         packet_ms: int = 20,
+        comfort_noise: bool = False,
     ) -> None:
         """``digit_payload_type`` -1: no telephone-events."""
         found = self._find(leg, Leg)
@@ -60,6 +61,7 @@ class Switch(Core):
             found.coder = coder(wanted)
         found.codec, found.payload_type, found.digit_payload_type = wanted, payload_type, digit_payload_type
         found.digit_ratio, found.packet_samples = digit_clock // 8000, packet_ms * 8
+        found.comfort_noise = comfort_noise
         found.out.ratio = wanted.clock_rate // 8000
         for listener in [found, *(hears for hears, _ in self._table.column(found))]:
             self._wake_with_sources(listener)
