@@ -30,11 +30,12 @@ def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
             return port
 
 
-def is_bound(ip: str, port: int) -> bool:
-    """Whether somebody has bound this UDP port on ``ip``. Looked up, not tried out: a trial would be in the way of
-    the very program that is waited for."""
-    address = f"{socket.inet_aton(ip)[::-1].hex().upper()}:{port:04X}"
-    return any(line.split()[1] == address for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+def port_is_free(ip: str, port: int) -> bool:
+    """Whether nobody has bound this UDP port on ``ip`` (or on all addresses). Looked up, not tried out: a trial would
+    be in the way of the very program that is waited for."""
+    hosts = (socket.inet_aton(ip)[::-1].hex().upper(), "00000000")
+    taken = {line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]}
+    return not any(f"{host}:{port:04X}" in taken for host in hosts)
 
 
 async def launch(

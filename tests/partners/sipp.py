@@ -7,6 +7,7 @@ call's Call-ID (``HANGUP``, ``HOLD``, ``RESUME``): every SIP message to the far 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import tempfile
@@ -140,9 +141,22 @@ class Sipp:
         return self._call_ids.replace("%u", "1")
 
     async def order(self, what: str) -> None:
-        """Tell the scenario what to do now: HANGUP, HOLD or RESUME, where it expects one. Waits for the INVITE first:
-        SIPp dials some 0.1 s after it was started."""
-        await self._wait(lambda: any(m.first_line.startswith("INVITE") for m in self.messages), 10, "an INVITE")
+        """Tell the scenario what to do now (HANGUP, HOLD, RESUME), again until it obeys: an order that meets SIPp
+        between two steps is let pass. Waits for the INVITE first, some 0.1 s after SIPp was started."""
+        await self._wait(lambda: bool(self._invites()), 10, "an INVITE")
+        before, deadline = len(self._invites()), time.monotonic() + 5
+
+        def obeyed() -> bool:
+            return self.over or (what != "HANGUP" and len(self._invites()) > before)
+
+        while not obeyed() and self._process.returncode is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"SIPp {self.scenario.stem} does not obey {what}; {self.story()}")
+            self._tell(what)
+            with contextlib.suppress(TimeoutError):
+                await until(obeyed, 0.1)
+
+    def _tell(self, what: str) -> None:
         # A number makes every order differ: SIPp takes an identical message for a retransmission.
         number = next(self._orders)
         text = (f"{what} sip:sipp@{self.ip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-order-{number}\r\n"
@@ -150,6 +164,9 @@ class Sipp:
                 f"CSeq: 0 {what}\r\nContent-Length: 0\r\n\r\n")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(text.encode(), (self.ip, self.port))
+
+    def _invites(self) -> list[Wire]:
+        return [m for m in self.messages if m.first_line.startswith("INVITE")]
 
     def says(self, pcm: Pcm) -> None:
         """Queue speech; it goes out as soon as the call has audio."""
@@ -187,8 +204,7 @@ class Sipp:
 
     async def hang_up(self) -> None:
         """CANCEL or BYE, whichever the moment needs; nothing when the call is over already."""
-        if not self.over:
-            await self.order("HANGUP")
+        await self.order("HANGUP")
 
     async def unplug(self) -> None:
         """Signalling and audio stop at once, without a word."""
