@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from calls import Call, Caller, Dial, Finished, Hangup, Phone, Side, ToQueue
-from calls.errors import CallFailed, HotlineError
+from calls.errors import CallFailed, HotlineError, LegGone
 from customers import identify, parse_number
 from insight import account
 from ivr.conversation import Conversation
@@ -109,9 +110,11 @@ async def _gone(phone: Phone, ticket: Ticket, agent: Phone, parts: Parts, diary:
 
 async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary) -> Hangup:
     """Join the two until ``other`` ends; the caller's own hang-up cancels this."""
-    async with parts.telephony.joined(phone, other):
-        diary.note("call.bridged", {"leg": other.id})
-        hangup = await other.ended()
+    with suppress(LegGone):  # who hangs up in the very moment of the answer is never joined
+        async with parts.telephony.joined(phone, other):
+            diary.note("call.bridged", {"leg": other.id})
+            await other.ended()
+    hangup = await other.ended()
     diary.note("leg.ended", {"leg": other.id, "by": hangup.by, "status": hangup.status})
     return hangup
 

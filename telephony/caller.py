@@ -98,7 +98,7 @@ class CallerLeg(Leg):
         waiting = self._acknowledgement is not None and not self._acknowledgement.done()
         if waiting and not body:  # RFC 3261 section 13.2.1: the answer to an offer in a 2xx must be in the ACK
             self._office.counters["bad_answer"] += 1
-            self.release(Hangup(Side.HOTLINE, 488, "the ACK holds no answer"))
+            self.release(Hangup(Side.NETWORK, 488, "the ACK holds no answer"))
             return
         super()._acknowledged(body)
         if waiting and self.hangup is None and self._acknowledgement is not None:
