@@ -39,8 +39,8 @@ def bind(cls: type[T], table: dict[str, Any], file: str, section: str = "") -> T
             raise ConfigError(_where(file, section, field.name), "missing", f"add {field.name} = …")
     try:
         return cls(**values)
-    except ConfigError:
-        raise
+    except ConfigError as error:  # a check of the section's own: it does not know its file
+        raise ConfigError(f"{file}: {error.where}", error.problem, error.remedy) from error
     except ValueError as error:
         raise ConfigError(f"{file}: [{section}]" if section else file, str(error)) from error
 

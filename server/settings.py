@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from calls.errors import ConfigError
@@ -33,6 +34,9 @@ class Sip:
     def __post_init__(self) -> None:
         _codecs("[sip] codecs", self.codecs)
         _port("[sip] port", self.port)
+        _address("[sip] host", self.host)
+        if self.advertised:
+            _address("[sip] advertised", self.advertised)
         _seconds("[sip] agent_silence", self.agent_silence)
 
 
@@ -80,6 +84,10 @@ class Database:
     dsn: str = ""
     """postgresql://…; empty: an embedded server in the data folder."""
 
+    def __post_init__(self) -> None:
+        if self.dsn and not self.dsn.startswith(("postgresql://", "postgres://")):  # not shown: it may hold a password
+            raise ConfigError("[database] dsn", "is no PostgreSQL address", "write postgresql://user@host/database")
+
 
 @dataclass(frozen=True, slots=True)
 class Speech:
@@ -98,6 +106,8 @@ class Speech:
         known = ("auto", "zipformer", "whisper", "vosk", "none")
         if self.recogniser not in known:
             raise ConfigError("[speech] recogniser", f"{self.recogniser!r} is unknown", f"one of {', '.join(known)}")
+        if not 1 <= self.workers <= 64:
+            raise ConfigError("[speech] workers", f"{self.workers} is not between 1 and 64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,10 @@ class TrunkSettings:
                 raise ConfigError(f"[[trunks]] {self.name}: addresses", f"{text!r} is no address or network",
                                   "write 192.0.2.7 or 192.0.2.0/24") from error
         _codecs(f"[[trunks]] {self.name}: codecs", self.codecs)
+        host, _, port = self.outbound.rpartition(":")
+        if self.outbound and not (host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ConfigError(f"[[trunks]] {self.name}: outbound", f"{self.outbound!r} is no host:port",
+                              "write 192.0.2.1:5060")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,10 @@ class Recordings:
 
     keep_days: int = 180
 
+    def __post_init__(self) -> None:
+        if self.keep_days < 1:
+            raise ConfigError("[recordings] keep_days", f"{self.keep_days} is not possible", "give 1 or more")
+
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
@@ -135,6 +153,10 @@ class Shutdown:
 
     drain_seconds: float = 30.0
     """Running calls may go on for so long after Ctrl-C; a second Ctrl-C cuts them at once."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drain_seconds <= 3600:
+            raise ConfigError("[shutdown] drain_seconds", f"{self.drain_seconds} is not possible", "give 0 to 3600")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +192,8 @@ def load_settings(path: Path) -> Settings:
     settings = bind(Settings, table, str(path))
     here = path.resolve().parent
     settings = replace(settings, data=here / settings.data, dialplans=here / settings.dialplans)
+    if settings.speech.model is not None:
+        settings = replace(settings, speech=replace(settings.speech, model=here / settings.speech.model))
     _check_numbers(settings, path)
     return settings
 
@@ -178,7 +202,9 @@ def _check_numbers(settings: Settings, path: Path) -> None:
     known = sorted(p.stem for p in settings.dialplans.glob("*.yaml") if "." not in p.stem)
     for number, flow in settings.numbers.items():
         if flow not in known:
-            raise ConfigError(f"{path}: [numbers] {number}", f"there is no flow {flow!r}", f"known: {', '.join(known)}")
+            near = get_close_matches(flow, known, 1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{path}: [numbers] {number}", f"there is no flow {flow!r}", remedy)
 
 
 def _codecs(where: str, names: tuple[str, ...]) -> None:
@@ -197,3 +223,10 @@ def _port(where: str, port: int) -> None:
 def _seconds(where: str, seconds: float) -> None:
     if not 1 <= seconds <= 3600:
         raise ConfigError(where, f"{seconds:g} is not possible", "give seconds from 1 to 3600")
+
+
+def _address(where: str, text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ConfigError(where, f"{text!r} is no address", "write it in numbers: 192.0.2.1") from None
