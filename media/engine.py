@@ -90,10 +90,13 @@ class OpenRecorder:
 
 @dataclass(frozen=True, slots=True)
 class DigitPressed:
-    """One RFC 4733 key press, reported once, at its first packet."""
+    """One key press, reported once: at its first telephone-event packet (RFC 4733), or as a tone in the audio of a leg
+    that has no telephone-events."""
 
     node: Node
     key: str
+    in_band: bool = False
+    """Heard as a tone: whoever hears this leg has heard it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +206,11 @@ class MediaEngine(Protocol):
         comfort_noise: bool = False,
     ) -> None:
         """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``, whose clock
-        runs at 8000 Hz or at that of the codec. Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (Opus has no
-        30, and 60 ms of L16_WIDE do not fit a packet); what is relayed keeps the length that it came in.
-        ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and in a mix heard."""
+        runs at 8000 Hz or at that of the codec (None: keys are listened for as tones).
+
+        Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (see ``Codec.packs``); what is relayed keeps the length
+        that it came in. ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and in
+        a mix heard."""
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets

@@ -68,7 +68,7 @@ class Leg:
         self._office, self._sip, self._codecs = office, office.sip, tuple(codecs)
         self._version = 0
         self._keys = Keys()
-        self._keys_by_rtp = False
+        self._keys_by_rtp = self._keys_by_info = False
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._liveness = Liveness(self._ask, self._silent, self._gone, office.config.agent_silence)
@@ -258,13 +258,14 @@ class Leg:
             self._answer_arrived(body)
         except (sdp.SdpError, sdp.NotAcceptable) as error:
             self._office.counters["bad_answer"] += 1
-            self.release(Hangup(Side.HOTLINE, 488, str(error)))
+            self.release(Hangup(Side.NETWORK, 488, str(error)))  # nobody's wish: whoever uses the leg must be told
 
     def _requested(self, event: Requested) -> None:
         endpoint, now = self._sip.endpoint, self._sip.now()
         if event.request.method == "INFO":
             key = key_of(event.request)
             if key is not None and not self._keys_by_rtp:
+                self._keys_by_info = True
                 self._pressed(key)
             endpoint.respond(event.transaction, 200 if key is not None else 415, now)
         elif event.request.method == "OPTIONS":
@@ -274,10 +275,12 @@ class Leg:
 
     def _media_event(self, event: MediaEvent) -> None:
         match event:
-            case DigitPressed(key=key):
-                # A phone that sends telephone-event may send INFO as well: one key must not count twice.
+            case DigitPressed(key=key, in_band=in_band):
+                # A phone that sends telephone-event, or tones, may send INFO as well: one key must not count twice.
+                if in_band and self._keys_by_info:
+                    return
                 self._keys_by_rtp = True
-                self._pressed(key, by_rtp=True)
+                self._pressed(key, by_rtp=True, in_band=in_band)
             case RtpSilence():
                 self._liveness.doubt()
             case RecorderTrouble(reason=reason):
@@ -286,11 +289,11 @@ class Leg:
             case _:
                 pass
 
-    def _pressed(self, key: str, *, by_rtp: bool = False) -> None:
+    def _pressed(self, key: str, *, by_rtp: bool = False, in_band: bool = False) -> None:
         self._keys.pressed(key)
         peer = self.peer
-        # The core relays telephone-event from leg to leg; what it cannot relay is sent anew.
-        if peer is not None and peer.hangup is None and not (by_rtp and peer.talking.has_digits):
+        # The core relays telephone-event from leg to leg; what it cannot relay is sent anew. A tone has been heard.
+        if peer is not None and peer.hangup is None and not in_band and not (by_rtp and peer.talking.has_digits):
             peer.send_digit(key)
 
     # -- is anybody there? ----------------------------------------------------------------------------------------

@@ -94,8 +94,8 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
     found.control_digits = digit_payload_type >= 0;
     const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
                         packet_ms * 8, comfort_noise};
-    Coder* coder = make_coder(wanted).release();
-    post([&found, format, coder](Switch& to) { to.set_format(found, format, *coder); });
+    Equipment* equipment = new Equipment(format);
+    post([&found, equipment](Switch& to) { to.set_format(found, *equipment); });
 }
 
 void Desk::set_remote(int id, const std::string& ip, int port) {

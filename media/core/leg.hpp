@@ -10,6 +10,7 @@
 #include "node.hpp"
 #include "noise.hpp"
 #include "outgoing.hpp"
+#include "tones.hpp"
 
 namespace media {
 
@@ -30,6 +31,16 @@ struct Format {
     int digit_ratio = 1;                // ticks of the telephone-events' clock in one 8 kHz sample
     int packet_samples = frame_samples;  // how much sound each packet of our own mix holds
     bool comfort_noise = false;         // the far side takes CN packets; what it sends of them is always understood
+};
+
+// What a leg needs for a format, made on the control side.
+struct Equipment : Parcel {
+    explicit Equipment(Format format_)
+        : format(format_), coder(make_coder(format.codec)),
+          tones(format.digit_payload_type < 0 ? std::make_unique<ToneDigits>() : nullptr) {}
+    const Format format;
+    std::unique_ptr<Coder> coder;
+    std::unique_ptr<ToneDigits> tones;  // only where the far end has no telephone-events: no key is heard twice
 };
 
 enum class Content { audio, event, comfort_noise };
@@ -145,6 +156,7 @@ struct Leg : Node {
 
     Format format;
     std::unique_ptr<Coder> coder = make_coder(format.codec);
+    std::unique_ptr<ToneDigits> tones;
     SampleClock clock;
     Packing packing;
     Origin origin;

@@ -35,6 +35,8 @@ nb::tuple event_tuple(const Event& event) {
     switch (event.type) {
         case Event::Type::digit:
             return nb::make_tuple("DigitPressed", event.node, std::string(1, static_cast<char>(event.value)));
+        case Event::Type::tone_digit:
+            return nb::make_tuple("DigitPressed", event.node, std::string(1, static_cast<char>(event.value)), true);
         case Event::Type::play_finished:
             return nb::make_tuple("PlayFinished", event.node, event.value);
         case Event::Type::first_packet:
@@ -146,6 +148,12 @@ class BareCoder {
     std::unique_ptr<Coder> coder_;
 };
 
+std::string hear_tones(ToneDigits& tones, std::uint32_t timestamp, bool lost_before, const nb::bytes& pcm) {
+    std::string keys;
+    tones.hear(timestamp, lost_before, samples_of(pcm), [&keys](char key) { keys += key; });
+    return keys;
+}
+
 nb::tuple stats_tuple(const Desk& desk, int leg) {
     const LegReport report = desk.stats(leg);
     return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
@@ -189,6 +197,9 @@ NB_MODULE(_core, module) {
         .def("decode", &BareCoder::decode, "payload"_a)
         .def("recover", &BareCoder::recover, "payload"_a)
         .def("takes_late", &BareCoder::takes_late);
+    nb::class_<ToneDigits>(module, "ToneDigits")
+        .def(nb::init<>())
+        .def("hear", &hear_tones, "timestamp"_a, "lost_before"_a, "pcm"_a);
     module.def("ticks", [](int codec, const nb::bytes& payload) {
         return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
     }, "codec"_a, "payload"_a);

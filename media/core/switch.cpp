@@ -160,6 +160,9 @@ void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> sa
     if (leg.feeding) leg.jitter.write(timestamp, arrival, samples);
     if (const auto at = leg.timeline.place(timestamp, arrival)) record(leg, *at, samples);
     if (order != Order::newest) return;  // a recogniser cannot go back
+    if (leg.tones)
+        leg.tones->hear(timestamp, leg.in.missing > 0, samples,
+                        [&](char key) { output_.event({Event::Type::tone_digit, leg.id, key}); });
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
         if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
         Tap& tap = static_cast<Tap&>(cell->listener);
@@ -197,12 +200,13 @@ void Switch::open(Recorder& recorder) {
     recorders_ = &recorder;
 }
 
-// A codec that stays keeps its state: a hold must not be heard as a click.
-void Switch::set_format(Leg& leg, Format format, Coder& coder) {
-    const bool same = leg.format.codec == format.codec;
-    output_.closed(same ? coder : *std::exchange(leg.coder, std::unique_ptr<Coder>(&coder)).release());
-    leg.format = format;
-    leg.out.set_clock(clock_ratio(format.codec));
+// What stays as it was keeps its state: a hold must not be heard as a click.
+void Switch::set_format(Leg& leg, Equipment& equipment) {
+    if (leg.format.codec != equipment.format.codec) std::swap(leg.coder, equipment.coder);
+    if (!leg.tones != !equipment.tones) std::swap(leg.tones, equipment.tones);
+    leg.format = equipment.format;
+    output_.closed(equipment);
+    leg.out.set_clock(clock_ratio(leg.format.codec));
     wake_with_sources(leg);
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
 }

@@ -10,7 +10,7 @@
 namespace media {
 
 struct Event {
-    enum class Type { digit, play_finished, first_packet, silence, trouble, recorder_closed };
+    enum class Type { digit, tone_digit, play_finished, first_packet, silence, trouble, recorder_closed };
     Type type;
     int node;
     std::int64_t value = 0;  // key, samples, silence in milliseconds, errno, recorded frames
@@ -48,7 +48,7 @@ class Switch {
 
     void open(Leg& leg);
     void open(Recorder& recorder);
-    void set_format(Leg& leg, Format format, Coder& coder);
+    void set_format(Leg& leg, Equipment& equipment);
     void set_remote(Leg& leg, Address address);
     void set_gain(Cell& cell);
     void play(Player& player, Sound& sound);

@@ -186,6 +186,10 @@ class Core:
             self._record(source, place, samples)
         if order is not Order.NEWEST:
             return  # a recogniser cannot go back
+        if source.tones is not None:
+            lost = source.incoming.missing > 0
+            keys = source.tones.hear(timestamp & 0xFFFFFFFF, lost, samples.tobytes())
+            self._events += [("DigitPressed", source.id, key, True) for key in keys]
         for tap, gain in self._table.column(source):
             if isinstance(tap, Tap) and self._table.direct(tap) is source:
                 self._tapped += [(tap.id, piece) for piece in tap.push(saturate(scaled(samples, gain)))]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from media._core import ToneDigits
 from media.engine import Codec
 from media.reference.coders import G711, Coder, coder
 from media.reference.noise import ComfortNoise
@@ -153,6 +154,8 @@ class Leg(Node):
     """The far side takes CN packets; what it sends of them is always understood."""
     noise: ComfortNoise = field(default_factory=ComfortNoise)
     coder: Coder = field(default_factory=lambda: coder(Codec.PCMA))
+    tones: ToneDigits | None = None
+    """Listens for keys in the audio, where the far end has no telephone-events. From the native module: spandsp's."""
     clock: SampleClock = field(default_factory=SampleClock)
     packing: Packing = field(default_factory=Packing)
     origin: Origin = field(default_factory=Origin)

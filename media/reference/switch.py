@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from media._core import ToneDigits
 from media.engine import Codec
 from media.reference.coders import coder
 from media.reference.core import Core, NodeType
@@ -61,6 +62,10 @@ class Switch(Core):
             found.coder = coder(wanted)
         found.codec, found.payload_type, found.digit_payload_type = wanted, payload_type, digit_payload_type
         found.digit_ratio, found.packet_samples = digit_clock // 8000, packet_ms * 8
+        if digit_payload_type >= 0:
+            found.tones = None  # no key is heard twice
+        elif found.tones is None:
+            found.tones = ToneDigits()
         found.comfort_noise = comfort_noise
         found.out.ratio = wanted.clock_rate // 8000
         for listener in [found, *(hears for hears, _ in self._table.column(found))]:
