@@ -41,7 +41,8 @@ class Listening(Protocol):
 
     @property
     def fd(self) -> int:
-        """Datagram socket for ``Phone.tapped``: 20 ms of 8 kHz s16le (320 bytes) each. Not the phone's to close."""
+        """Datagram socket for ``Phone.tapped``: 8 kHz s16le, one or a few times 20 ms (320 bytes) in each piece. Not
+        the phone's to close."""
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """``SpeechStarted``, ``Partial`` …, and one ``Heard``, which is the last. Silence yields nothing: how long to

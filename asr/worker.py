@@ -29,6 +29,8 @@ from calls.errors import ModelError
 
 NICE = 5
 _TICK = 0.1
+_LONGEST_PIECE = 5 * FRAME_BYTES
+"""A datagram of audio: 100 ms."""
 
 
 @dataclass(eq=False, slots=True)
@@ -129,16 +131,16 @@ class Worker:
 
 
 def read_all(audio: socket.socket) -> list[bytes]:
-    """The datagrams that wait."""
+    """The frames that wait; a datagram holds one or a few of them."""
     frames: list[bytes] = []
     while True:
         try:
-            frame = audio.recv(2 * FRAME_BYTES)
+            piece = audio.recv(_LONGEST_PIECE)
         except BlockingIOError:
             return frames
-        if not frame:  # a zero-length datagram is no audio
+        if not piece:  # a zero-length datagram is no audio
             return frames
-        frames.append(frame)
+        frames += [piece[begin : begin + FRAME_BYTES] for begin in range(0, len(piece), FRAME_BYTES)]
 
 
 def send(control: socket.socket, message: dict[str, Any]) -> None:

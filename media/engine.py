@@ -237,8 +237,9 @@ class MediaEngine(Protocol):
         """Create a stereo WAV (8 kHz, 16 bit) and record from now on, sample-aligned, silence filled. What has been
         recorded up to about a second ago is readable at any time, also after ``kill -9``."""
 
-    def open_tap(self, fd: int) -> Node:
-        """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in 20 ms pieces of 320 bytes."""
+    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
+        """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in pieces of ``piece_ms`` (20, 40 …
+        100): 320 bytes for each 20 ms. Longer pieces come later and cost less."""
 
     def close_node(self, node: Node) -> None:
         """Close a leg, player, recorder (name either side; both go, and ``RecorderClosed`` follows) or tap, and clear

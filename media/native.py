@@ -106,8 +106,8 @@ class NativeEngine:
         left, right = self._core.open_recorder(path)
         return OpenRecorder(Node(left), Node(right))
 
-    def open_tap(self, fd: int) -> Node:
-        return Node(self._core.open_tap(fd))
+    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
+        return Node(self._core.open_tap(fd, piece_ms))
 
     def close_node(self, node: Node) -> None:
         self._core.close_node(node)
@@ -122,7 +122,7 @@ class NativeEngine:
         return self._core.open_nodes()
 
     def tap_drops(self, tap: Node) -> int:
-        """How many 20 ms pieces the tap's reader was too slow to take."""
+        """How many pieces the tap's reader was too slow to take."""
         return self._core.tap_drops(tap)
 
     def events_lost(self) -> int:

@@ -17,6 +17,9 @@ from media.server import MediaServer
 from telephony.playback import Playing
 from telephony.sdp import Agreed
 
+TAP_MS = 40
+"""What a listener to a leg is sent at a time: half the datagrams of 20 ms, and a word is known 20 ms later."""
+
 
 class Audio:
     """One leg in the media core. ``on_event`` is told what the core says about the leg and its recorder."""
@@ -105,7 +108,7 @@ class Audio:
     @contextmanager
     def tapped(self, fd: int) -> Iterator[None]:
         """Copy what this leg says to ``fd`` while inside."""
-        tap = self.own(self.engine.open_tap(fd))
+        tap = self.own(self.engine.open_tap(fd, piece_ms=TAP_MS))
         try:
             self.engine.set_gain(tap, self.node, 1.0)
             yield

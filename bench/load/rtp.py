@@ -8,27 +8,33 @@ import os
 import subprocess
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 Address = tuple[str, int]
 
-SOURCE = Path(__file__).with_name("rtpload.cpp")
-BINARY = Path(__file__).resolve().parents[2] / "build" / "rtpload"
+SOURCES = Path(__file__).parent
+BINARIES = Path(__file__).resolve().parents[2] / "build"
 
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """One bridged call: both ends' own RTP addresses and where each sends to (from the far side's SDP)."""
+    """One bridged call: both ends' own RTP addresses and where each sends to (from the far side's SDP). With a
+    supervisor's it is a mix of three."""
 
     caller_local: Address
     caller_remote: Address
     agent_local: Address
     agent_remote: Address
+    supervisor_local: Address | None = None
+    supervisor_remote: Address | None = None
 
     def __str__(self) -> str:
-        ends = (self.caller_local, self.caller_remote, self.agent_local, self.agent_remote)
-        return " ".join(f"{ip}:{port}" for ip, port in ends)
+        ends = (self.caller_local, self.caller_remote, self.agent_local, self.agent_remote,
+                self.supervisor_local, self.supervisor_remote)
+        return " ".join(f"{end[0]}:{end[1]}" for end in ends if end is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +62,39 @@ class Load:
     """Packets without our stamp: the server's own audio, or payloads that did not pass bit for bit."""
     misrouted: int
     reordered: int
+    mixed: int
+    """Packets that came out of mixes of three, and below how many of those were missing."""
+    mixed_lost: int
+    within_5ms: float
+    """The share of all packets, relayed and mixed, that came, and not more than 5 ms late."""
     delay_ms: Quantiles
     lateness_ms: Quantiles
+    mixed_late_ms: Quantiles
+    """How much later than the earliest packet of its stream a mix's packet came, by its own RTP clock."""
 
 
-def build() -> Path:
+def build(name: str = "rtpload") -> Path:
     """Compile where the binary is missing or older than its source. CalledProcessError carries the compiler's words."""
-    if not BINARY.exists() or BINARY.stat().st_mtime < SOURCE.stat().st_mtime:
-        BINARY.parent.mkdir(exist_ok=True)
-        fresh = BINARY.with_suffix(f".{os.getpid()}")
-        subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", fresh, SOURCE], check=True)
-        fresh.replace(BINARY)  # at once, should two builds meet
-    return BINARY
+    source, binary = SOURCES / f"{name}.cpp", BINARIES / name
+    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+        binary.parent.mkdir(exist_ok=True)
+        fresh = binary.with_suffix(f".{os.getpid()}")
+        subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", fresh, source], check=True)
+        fresh.replace(binary)  # at once, should two builds meet
+    return binary
 
 
-async def run(calls: Sequence[Bridged], seconds: float = 10.0, warmup: float = 1.0) -> Load:
-    """Send 50 packets a second from every end of ``calls`` for ``seconds``; RuntimeError tells what failed."""
+async def run(calls: Sequence[Bridged], seconds: float = 10.0, warmup: float = 1.0, *, core: int | None = None) -> Load:
+    """Send 50 packets a second from every end of ``calls`` for ``seconds``; RuntimeError tells what failed.
+
+    On ``core`` alone and ahead of everybody else there, as far as permitted, when one is given.
+    """
     command = [str(build()), "--seconds", str(seconds), "--warmup", str(warmup)]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})
+        with suppress(PermissionError):
+            os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(10))
     try:
         printed, complaint = await asyncio.wait_for(
             process.communicate("\n".join(map(str, calls)).encode()), seconds + warmup + 10)
@@ -83,5 +104,6 @@ async def run(calls: Sequence[Bridged], seconds: float = 10.0, warmup: float = 1
     if process.returncode:
         raise RuntimeError(complaint.decode().strip())
     told = json.loads(printed)
-    told["delay_ms"], told["lateness_ms"] = Quantiles(**told["delay_ms"]), Quantiles(**told["lateness_ms"])
-    return Load(**told)
+    values: dict[str, Any] = {
+        key: Quantiles(**value) if isinstance(value, dict) else value for key, value in told.items()}
+    return Load(**values)

@@ -71,8 +71,13 @@ Recorder& Desk::add_recorder(int file) {
     return *recorder;
 }
 
-int Desk::add_tap(int socket) {
-    Tap* tap = new Tap(++last_id_, socket);
+void Desk::check_piece(int piece_ms) {
+    if (piece_ms < 20 || piece_ms > 100 || piece_ms % 20 != 0)
+        throw std::invalid_argument("a tap's pieces are 20, 40, 60, 80 or 100 ms");
+}
+
+int Desk::add_tap(int piece_ms, int socket) {
+    Tap* tap = new Tap(++last_id_, 8 * piece_ms, socket);
     nodes_[tap->id] = tap;
     return tap->id;
 }

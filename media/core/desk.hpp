@@ -34,7 +34,7 @@ class Desk {
     Leg& add_leg(Beginning with, int rtp_socket = -1, int rtcp_socket = -1);
     int open_player();
     Recorder& add_recorder(int file = -1);
-    int add_tap(int socket = -1);
+    int add_tap(int piece_ms, int socket = -1);
 
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
     void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
@@ -51,6 +51,7 @@ class Desk {
     int open_nodes() const { return static_cast<int>(nodes_.size()); }
 
   protected:
+    static void check_piece(int piece_ms);
     virtual void submit(std::unique_ptr<Command> command) = 0;
     virtual Nanos now() const = 0;
     void close_all();

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -20,7 +21,7 @@ namespace media {
 namespace {
 
 constexpr int fifo_priority = 20;
-constexpr int batch = 8;
+constexpr Nanos round_time = 150'000;
 
 Nanos monotonic() {
     timespec now;
@@ -106,9 +107,10 @@ std::pair<int, int> Engine::open_recorder(const std::string& path) {
     return {recorder.left.id, recorder.right.id};
 }
 
-int Engine::open_tap(int socket) {
+int Engine::open_tap(int socket, int piece_ms) {
     if (closed_) throw std::logic_error("the media engine has been closed");
-    return add_tap(duplicate_datagram_socket(socket).release());
+    check_piece(piece_ms);
+    return add_tap(piece_ms, duplicate_datagram_socket(socket).release());
 }
 
 std::vector<Event> Engine::drain() {
@@ -133,46 +135,58 @@ const char* Engine::ask_for_scheduling() {
 
 void Engine::run() {
     pthread_setname_np(pthread_self(), "media");
+    prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds
     scheduling_.store(ask_for_scheduling());
     running_.store(true);
     running_.notify_all();
     std::array<epoll_event, 256> ready;
     while (!stopping_.load(std::memory_order_relaxed)) {
-        const int count = epoll_wait(epoll_.get(), ready.data(), ready.size(), -1);
-        woke_ = monotonic();
+        pause();
+        int count = epoll_wait(epoll_.get(), ready.data(), ready.size(), -1);
+        woke_before_ = std::exchange(woke_, monotonic());
+        if (commands_.waiting()) {  // what was asked for before a packet came holds for that packet
+            switch_.advance(woke_);
+            run_commands();
+            count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
+        }
+        bool asked = false;
         for (int i = 0; i < count; ++i) {
             void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
-            if (tag == &wake_) clear(wake_.get());
+            if (tag == &wake_) asked = true;
             else if (tag != &timer_) receive(*static_cast<Leg*>(tag));
         }
         switch_.advance(monotonic());
-        run_commands();
+        if (asked || commands_.waiting()) run_commands();
         arm_timer();
         if (std::exchange(event_posted_, false)) signal(events_waiting_.get());
     }
 }
 
+// Packets of many calls come one by one, and waking up for each costs more than passing it on. So when they come close
+// together, rounds begin this far apart; whoever comes alone is served at once.
+void Engine::pause() {
+    const Nanos next = woke_ + round_time;
+    if (woke_ - woke_before_ > 2 * round_time || monotonic() >= next) return;
+    const timespec until{next / 1'000'000'000, next % 1'000'000'000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+// One packet, for there seldom are two; when there are, epoll says so again.
 void Engine::receive(Leg& leg) {
-    static thread_local std::array<std::array<std::uint8_t, 1500>, batch> buffers;
-    std::array<sockaddr_in, batch> from;
-    std::array<iovec, batch> vectors;
-    std::array<mmsghdr, batch> messages{};
-    for (std::size_t i = 0; i < batch; ++i) {
-        vectors[i] = {buffers[i].data(), buffers[i].size()};
-        messages[i].msg_hdr.msg_name = &from[i];
-        messages[i].msg_hdr.msg_namelen = sizeof from[i];
-        messages[i].msg_hdr.msg_iov = &vectors[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int count = recvmmsg(leg.rtp_socket, messages.data(), batch, MSG_DONTWAIT, nullptr);
+    sockaddr_in from;
+    socklen_t from_size = sizeof from;
+    const ssize_t size = recvfrom(leg.rtp_socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT,
+                                  reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (size < 0) return;
     receiving_ = true;
-    for (std::size_t i = 0; count > 0 && i < static_cast<std::size_t>(count); ++i)
-        switch_.packet(leg, {buffers[i].data(), messages[i].msg_len},
-                       {ntohl(from[i].sin_addr.s_addr), ntohs(from[i].sin_port)}, woke_);
+    switch_.packet(leg, {datagram_.data(), static_cast<std::size_t>(size)},
+                   {ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)}, woke_);
     receiving_ = false;
+    if (!leg.connected && leg.origin.settled(woke_)) leg.connected = connect_socket(leg.rtp_socket, leg.origin.remote());
 }
 
 void Engine::run_commands() {
+    clear(wake_.get());  // before looking, or what is posted in between would be slept over
     for (Parcel* parcel = commands_.take_all(); parcel != nullptr;) {
         Parcel* next = parcel->next_parcel;
         static_cast<Command*>(parcel)->run(switch_);
@@ -191,27 +205,19 @@ void Engine::arm_timer() {
 }
 
 void Engine::send(Leg& leg, rtp::Bytes packet) {
-    const Address remote = leg.origin.remote();
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(remote.ip);
-    to.sin_port = htons(remote.port);
-    sendto(leg.rtp_socket, packet.data(), packet.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
     if (receiving_) latency_.add(monotonic() - woke_);
 }
 
-void Engine::tap(Tap& tap, const Frame& frame) {
-    if (::send(tap.socket, frame.data(), sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
+void Engine::tap(Tap& tap, std::span<const Sample> piece) {
+    if (::send(tap.socket, piece.data(), piece.size_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
 }
 
-void Engine::recorded(Recorder& recorder, const Block& block) {
+void Engine::recorded(Recorder& recorder, std::int64_t frames) {
     Block* place = recorder.blocks.back();
-    if (place == nullptr) {
-        recorder.blocks_dropped.fetch_add(1, std::memory_order_relaxed);
-        return;
-    }
-    *place = block;
-    recorder.blocks.push();
+    recorder.take(frames, place);
+    if (place != nullptr) recorder.blocks.push();
+    else recorder.blocks_dropped.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Engine::recorded_all(Recorder& recorder) {
@@ -225,6 +231,10 @@ void Engine::event(const Event& event) {
     *place = event;
     media_events_.push();
     event_posted_ = true;
+}
+
+void Engine::unsettled(Leg& leg) {
+    if (std::exchange(leg.connected, false)) disconnect_socket(leg.rtp_socket);
 }
 
 // Closing here, and not when the control side gets round to it, frees the ports at once. The epoll entry is removed by

@@ -36,7 +36,7 @@ class Engine final : public Desk, private Output {
 
     std::pair<int, int> open_leg(const std::string& ip);  // node, port
     std::pair<int, int> open_recorder(const std::string& path);
-    int open_tap(int socket);
+    int open_tap(int socket, int piece_ms);
     std::vector<Event> drain();
     std::int64_t events_lost() const { return events_lost_.get(); }
     const Latency& relay_latency() const { return latency_; }
@@ -46,16 +46,18 @@ class Engine final : public Desk, private Output {
     Nanos now() const override;
 
     void run();
+    void pause();
     void receive(Leg& leg);
     void run_commands();
     void arm_timer();
     const char* ask_for_scheduling();
 
     void send(Leg& leg, rtp::Bytes packet) override;
-    void tap(Tap& tap, const Frame& frame) override;
-    void recorded(Recorder& recorder, const Block& block) override;
+    void tap(Tap& tap, std::span<const Sample> piece) override;
+    void recorded(Recorder& recorder, std::int64_t frames) override;
     void recorded_all(Recorder& recorder) override;
     void event(const Event& event) override;
+    void unsettled(Leg& leg) override;
     void closed_leg(Leg& leg) override;
     void closed_tap(Tap& tap) override;
     void closed(Parcel& parcel) override { garbage_.post(&parcel); }
@@ -76,8 +78,9 @@ class Engine final : public Desk, private Output {
     std::thread thread_;
 
     // The media thread's own.
-    Nanos woke_ = 0, armed_ = 0;
+    Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
     bool receiving_ = false, event_posted_ = false;
+    std::array<std::uint8_t, 2048> datagram_{};
 };
 
 }  // namespace media

@@ -91,6 +91,8 @@ class Origin {
     }
 
     bool known() const { return remote_.port != 0; }
+    // Nobody else will be followed until the far side is signalled anew.
+    bool settled(Nanos now) const { return known() && (locked_ || now - since_ > window); }
     Address remote() const { return remote_; }
     Nanos since() const { return since_; }
 
@@ -172,6 +174,7 @@ struct Leg : Node {
     LegCounters counters;
 
     const int rtp_socket, rtcp_socket;  // the engine's; closed by it
+    bool connected = false;             // the engine's: the RTP socket takes packets from the remote address only
     bool control_digits = false;        // the control side's own: telephone-events were agreed on
 
     Leg* next_leg = nullptr;

@@ -29,6 +29,8 @@ class Mailbox {
         return top == nullptr;
     }
 
+    bool waiting() const { return top_.load(std::memory_order_relaxed) != nullptr; }
+
     // Everything posted so far, oldest first, as a chain; the caller owns it.
     Parcel* take_all() {
         Parcel* newest = top_.exchange(nullptr, std::memory_order_acquire);

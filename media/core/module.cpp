@@ -72,7 +72,10 @@ class BareSwitch final : public Desk, private Output {
         const Recorder& recorder = add_recorder();
         return {recorder.left.id, recorder.right.id};
     }
-    int open_tap() { return add_tap(); }
+    int open_tap(int piece_ms) {
+        check_piece(piece_ms);
+        return add_tap(piece_ms);
+    }
 
     void advance(Nanos now) {
         now_ = now;
@@ -98,15 +101,18 @@ class BareSwitch final : public Desk, private Output {
         const Address to = leg.origin.remote();
         sent_.append(nb::make_tuple(leg.id, bytes_of(packet, packet.size()), ip_text(to), to.port));
     }
-    void tap(Tap& tap, const Frame& frame) override {
-        tapped_.append(nb::make_tuple(tap.id, bytes_of(frame, frame.size())));
+    void tap(Tap& tap, std::span<const Sample> piece) override {
+        tapped_.append(nb::make_tuple(tap.id, bytes_of(piece, piece.size())));
     }
-    void recorded(Recorder& recorder, const Block& block) override {
+    void recorded(Recorder& recorder, std::int64_t frames) override {
+        Block block;
+        recorder.take(frames, &block);
         recorded_.append(nb::make_tuple(recorder.left.id, block.start,
                                         bytes_of(block.samples, 2 * static_cast<std::size_t>(block.frames))));
     }
     void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event& event) override { events_.push_back(event); }
+    void unsettled(Leg&) override {}
     void closed_leg(Leg& leg) override { delete &leg; }
     void closed_tap(Tap& tap) override { delete &tap; }
     void closed(Parcel& parcel) override { delete &parcel; }
@@ -231,7 +237,7 @@ NB_MODULE(_core, module) {
         .def("fileno", &Engine::fileno)
         .def("open_leg", &Engine::open_leg, "address"_a)
         .def("open_recorder", &Engine::open_recorder, "path"_a)
-        .def("open_tap", &Engine::open_tap, "fd"_a)
+        .def("open_tap", &Engine::open_tap, "fd"_a, "piece_ms"_a)
         .def("drain", [](Engine& engine) { return event_list(engine.drain()); })
         .def("events_lost", &Engine::events_lost)
         .def("relay_latency", &latency_dict);
@@ -240,7 +246,7 @@ NB_MODULE(_core, module) {
         .def(nb::init<double>(), "silence_after"_a = 10.0)
         .def("open_leg", &BareSwitch::open_leg, "ssrc"_a, "sequence"_a, "timestamp"_a)
         .def("open_recorder", &BareSwitch::open_recorder)
-        .def("open_tap", &BareSwitch::open_tap)
+        .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20)
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)
         .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)

@@ -32,11 +32,12 @@ struct Recorder : Parcel {
     // Add samples of one source to a channel; `at` is on the common sample grid.
     void add(int channel, std::int64_t at, std::span<const Sample> samples, Gain gain);
 
-    // Pass on the next block, once it is older than a late packet may be. False when there is none yet.
-    bool commit(std::int64_t now, Block& block);
-
-    // Pass on the next block of what is left at the end.
-    bool commit_rest(std::int64_t now, Block& block);
+    // How many frames the next block has that is older than a late packet may be; 0 when there is none yet.
+    std::int64_t ready(std::int64_t now) const;
+    // How many frames the next block has of what is left at the end; 0 when that was all.
+    std::int64_t rest(std::int64_t now) const;
+    // Take that block, to `block` or, where there is no room for it, to nowhere.
+    void take(std::int64_t frames, Block* block);
 
     Side left, right;
     Recorder* next_recorder = nullptr;  // the switch's list
@@ -55,12 +56,10 @@ struct Recorder : Parcel {
     Recorder* next_written = nullptr;
 
   private:
-    static constexpr std::int64_t size = 4096;
+    static constexpr std::int64_t size = 4096;  // a power of two
     static constexpr std::int64_t tolerance = 2400;  // 300 ms: how late a packet may come and still be recorded
 
-    void take(std::int64_t frames, Block& block);
-
-    std::array<std::array<std::int32_t, 2>, size> sums_{};
+    std::array<std::array<std::int32_t, size>, 2> sums_{};  // by channel
     std::int64_t began_ = 0, committed_ = 0, written_until_ = 0;
 };
 

@@ -22,14 +22,19 @@ Descriptor checked(int number, const char* what) {
     return Descriptor(number);
 }
 
+sockaddr_in raw_address(Address address) {
+    sockaddr_in raw{};
+    raw.sin_family = AF_INET;
+    raw.sin_addr.s_addr = htonl(address.ip);
+    raw.sin_port = htons(address.port);
+    return raw;
+}
+
 // Nothing when the port is taken.
 Descriptor bind_udp(Address local, int port) {
     Descriptor made = checked(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "UDP socket");
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(local.ip);
-    name.sin_port = htons(static_cast<std::uint16_t>(port));
-    if (bind(made.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) return made;
+    const sockaddr_in name = raw_address({local.ip, static_cast<std::uint16_t>(port)});
+    if (bind(made.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return made;
     if (errno == EADDRINUSE || errno == EACCES) return {};
     throw std::system_error(errno, std::system_category(), "RTP port");
 }
@@ -81,6 +86,29 @@ Descriptor duplicate_datagram_socket(int socket) {
     if (type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         throw std::invalid_argument("a tap needs a datagram socket (SOCK_DGRAM or SOCK_SEQPACKET), connected");
     return checked(fcntl(socket, F_DUPFD_CLOEXEC, 0), "tap");
+}
+
+bool connect_socket(int socket, Address to) {
+    sockaddr_in here{};
+    socklen_t size = sizeof here;
+    if (getsockname(socket, reinterpret_cast<sockaddr*>(&here), &size) != 0 || here.sin_addr.s_addr == INADDR_ANY)
+        return false;
+    const sockaddr_in there = raw_address(to);
+    return connect(socket, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
+}
+
+void disconnect_socket(int socket) {
+    const sockaddr nowhere{AF_UNSPEC, {}};
+    connect(socket, &nowhere, sizeof nowhere);
+}
+
+void send_datagram(int socket, rtp::Bytes bytes, Address to) {
+    if (to.port == 0) {
+        ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT);
+        return;
+    }
+    const sockaddr_in there = raw_address(to);
+    sendto(socket, bytes.data(), bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&there), sizeof there);
 }
 
 void signal(int eventfd) {

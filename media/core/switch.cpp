@@ -50,6 +50,7 @@ void Switch::check_silence() {
         if (leg->silence_said || !leg->origin.known()) continue;
         const Nanos last = leg->counters.last_packet.get();
         const Nanos silent = now_ - std::max(last, leg->origin.since());
+        if (silent > 1'000 * millisecond) output_.unsettled(*leg);
         if (silent < silence_after_) continue;
         leg->silence_said = true;
         output_.event({Event::Type::silence, leg->id, silent / millisecond});
@@ -166,13 +167,12 @@ void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> sa
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
         if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
         Tap& tap = static_cast<Tap&>(cell->listener);
-        tap.push(samples, cell->gain, [&](const Frame& frame) { output_.tap(tap, frame); });
+        tap.push(samples, cell->gain, [&](std::span<const Sample> piece) { output_.tap(tap, piece); });
     }
 }
 
 void Switch::commit(Recorder& recorder) {
-    Block block;
-    while (recorder.commit(sample_at(now_), block)) output_.recorded(recorder, block);
+    while (const auto frames = recorder.ready(sample_at(now_))) output_.recorded(recorder, frames);
 }
 
 // A recording moves on with what is added to it: it needs no ticks, and no timer has to wake anybody for it.
@@ -213,6 +213,7 @@ void Switch::set_format(Leg& leg, Equipment& equipment) {
 
 void Switch::set_remote(Leg& leg, Address address) {
     leg.origin.signal(address, now_);
+    output_.unsettled(leg);
 }
 
 void Switch::set_gain(Cell& cell) {
@@ -285,8 +286,7 @@ void Switch::close(Recorder& recorder) {
     (recorder.previous_recorder != nullptr ? recorder.previous_recorder->next_recorder : recorders_) =
         recorder.next_recorder;
     if (recorder.next_recorder != nullptr) recorder.next_recorder->previous_recorder = recorder.previous_recorder;
-    Block block;
-    while (recorder.commit_rest(sample_at(now_), block)) output_.recorded(recorder, block);
+    while (const auto frames = recorder.rest(sample_at(now_))) output_.recorded(recorder, frames);
     output_.recorded_all(recorder);
 }
 

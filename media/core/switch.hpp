@@ -21,10 +21,11 @@ struct Event {
 class Output {
   public:
     virtual void send(Leg& leg, rtp::Bytes packet) = 0;
-    virtual void tap(Tap& tap, const Frame& frame) = 0;
-    virtual void recorded(Recorder& recorder, const Block& block) = 0;
+    virtual void tap(Tap& tap, std::span<const Sample> piece) = 0;
+    virtual void recorded(Recorder& recorder, std::int64_t frames) = 0;  // so many can be taken out of it, and must be
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
+    virtual void unsettled(Leg& leg) = 0;  // packets of whatever source must be seen again
     virtual void closed_leg(Leg& leg) = 0;  // like `closed`; its sockets go too
     virtual void closed_tap(Tap& tap) = 0;
     virtual void closed(Parcel& parcel) = 0;  // no longer used here; whoever takes it deletes it

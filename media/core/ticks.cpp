@@ -47,7 +47,7 @@ void Switch::consume(Node& node, Nanos now) {
         Tap& tap = static_cast<Tap&>(node);
         Frame frame;
         if (gains::mixes(tap) && mix(tap, now, frame))
-            tap.push(frame, unity, [&](const Frame& piece) { output_.tap(tap, piece); });
+            tap.push(frame, unity, [&](std::span<const Sample> piece) { output_.tap(tap, piece); });
     }
 }
 

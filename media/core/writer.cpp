@@ -1,6 +1,7 @@
 #include "writer.hpp"
 
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -69,6 +70,7 @@ void Writer::stop() {
 }
 
 void Writer::run() {
+    pthread_setname_np(pthread_self(), "media writer");
     while (!stopping_.load()) {
         pollfd waiting{wake_.get(), POLLIN, 0};
         poll(&waiting, 1, round_ms);

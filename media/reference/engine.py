@@ -15,7 +15,7 @@ from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg
 from media.native import event_of
 from media.reference.files import RecordingFile
 from media.reference.ports import datagram_copy, open_ports
-from media.reference.switch import Switch
+from media.reference.switch import Switch, check_piece
 
 _IDLE_SECONDS = 0.5
 
@@ -131,11 +131,12 @@ class ReferenceEngine:
             self._files[left] = file
         return OpenRecorder(left, right)
 
-    def open_tap(self, fd: int) -> Node:
+    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
         self._refuse_when_closed()
-        copy = datagram_copy(fd)
         with self._changing() as switch:
-            node = Node(switch.open_tap())
+            check_piece(piece_ms)
+            copy = datagram_copy(fd)
+            node = Node(switch.open_tap(piece_ms))
             self._taps[node], self._tap_drops[node] = copy, 0
         return node
 
@@ -167,7 +168,7 @@ class ReferenceEngine:
             return self._switch.open_nodes()
 
     def tap_drops(self, tap: Node) -> int:
-        """How many 20 ms pieces the tap's reader was too slow to take."""
+        """How many pieces the tap's reader was too slow to take."""
         return self._tap_drops[tap]
 
     # -- the thread

@@ -227,16 +227,17 @@ class Side(Node):
 
 @dataclass(eq=False)
 class Tap(Node):
-    """Cuts what it hears into pieces of 20 ms."""
+    """Cuts what it hears into pieces of ``piece`` samples."""
 
+    piece: int = FRAME
     rest: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
 
     def push(self, samples: Samples) -> list[bytes]:
         """The pieces that are full now."""
         joined = np.concatenate([self.rest, samples])
-        whole = len(joined) // FRAME * FRAME
+        whole = len(joined) // self.piece * self.piece
         self.rest = joined[whole:]
-        return [piece.tobytes() for piece in joined[:whole].reshape(-1, FRAME)]
+        return [piece.tobytes() for piece in joined[:whole].reshape(-1, self.piece)]
 
 
 class Recorder:

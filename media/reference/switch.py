@@ -15,6 +15,12 @@ from media.reference.nodes import UNITY, Leg, Node, Player, Recorder, Side, Tap
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
 
 
+def check_piece(piece_ms: int) -> None:
+    """Raise ValueError where a tap cannot make such pieces."""
+    if piece_ms not in (20, 40, 60, 80, 100):
+        raise ValueError("a tap's pieces are 20, 40, 60, 80 or 100 ms")
+
+
 class Switch(Core):
     """Same methods as ``media._core.Switch``: numbers for nodes, tuples for what comes out, nanoseconds for time.
 
@@ -28,8 +34,9 @@ class Switch(Core):
     def open_player(self) -> int:
         return self._add(Player(self._next_id())).id
 
-    def open_tap(self) -> int:
-        return self._add(Tap(self._next_id())).id
+    def open_tap(self, piece_ms: int = 20) -> int:
+        check_piece(piece_ms)
+        return self._add(Tap(self._next_id(), piece=8 * piece_ms)).id
 
     def open_recorder(self) -> tuple[int, int]:
         recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS)
@@ -159,7 +166,7 @@ class Switch(Core):
         return taken
 
     def take_tapped(self) -> list[tuple[int, bytes]]:
-        """(tap, 320 bytes)"""
+        """(tap, piece)"""
         taken, self._tapped = self._tapped, []
         return taken
 

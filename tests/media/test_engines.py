@@ -11,6 +11,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
@@ -29,6 +30,7 @@ from media.engine import (
     RtpSilence,
 )
 from media.native import NativeEngine
+from media.reference.rtp import Packet
 from tests.media.wire import ENGINES, PATIENCE, Ears, Softphone, descriptors, threads, until
 
 PCM = np.full(800, 4000, np.int16).tobytes()
@@ -65,6 +67,36 @@ def test_two_phones_talk(engine: MediaEngine) -> None:
     caller.hang_up()
     agent.hang_up()
     assert engine.open_nodes() == 0
+
+
+def test_only_the_phone_that_was_signalled_is_heard(engine: MediaEngine) -> None:
+    caller, agent, other = Softphone(engine), Softphone(engine), Softphone(engine)
+    engine.set_gain(agent.node, caller.node, 1.0)
+    for number in range(5):
+        caller.say(bytes([number]) * 160)
+        other.socket.sendto(b"\x80\x08\x00\x09" + bytes(8) + b"\x99" * 160, ("127.0.0.1", caller.leg.port))
+    assert [agent.hear().payload[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    engine.set_remote(caller.node, *other.socket.getsockname())  # the call goes on at another phone
+    agent.socket.settimeout(0.02)
+
+    def heard() -> bool:
+        other.socket.sendto(bytes(Packet(8, 7, 7, 8, b"\x77" * 160)), ("127.0.0.1", caller.leg.port))
+        with suppress(TimeoutError):
+            return agent.hear().payload == b"\x77" * 160
+        return False
+
+    until(heard)
+
+
+def test_who_else_speaks_to_a_silent_leg_is_counted(engine: MediaEngine) -> None:
+    caller, other = Softphone(engine), Softphone(engine)
+    caller.say(b"\xd5" * 160)
+
+    def counted() -> bool:
+        other.socket.sendto(b"\x80\x08\x00\x09" + bytes(168), ("127.0.0.1", caller.leg.port))
+        return engine.stats(caller.node).dropped_stranger > 0
+
+    until(counted)
 
 
 def test_a_prompt_plays_in_real_time(engine: MediaEngine) -> None:

@@ -171,6 +171,7 @@ class TestBadCommands:
         refusals: list[tuple[Callable[[], object], str]] = [
             (lambda: room.switch.set_gain(player, caller.node, 1.0), "cannot hear"),
             (lambda: room.switch.set_gain(caller.node, room.switch.open_tap(), 1.0), "makes no sound"),
+            (lambda: room.switch.open_tap(30), "pieces are"),
             (lambda: room.switch.set_gain(caller.node, player, -1.0), "a gain is"),
             (lambda: room.switch.set_gain(caller.node, player, float("nan")), "a gain is"),
             (lambda: room.switch.set_codec(caller.node, 3, 3, -1), "PCMU"),

@@ -122,14 +122,15 @@ class TestTap:
     """What a recogniser gets."""
 
     @pytest.mark.parametrize("length", [80, 160, 240, 800])
-    def test_pieces_of_20_ms_whatever_the_packets_hold(self, room: Room, length: int) -> None:
+    @pytest.mark.parametrize("piece_ms", [20, 60, 100])
+    def test_pieces_are_equal_whatever_the_packets_hold(self, room: Room, length: int, piece_ms: int) -> None:
         caller = room.phone()
-        tap = room.switch.open_tap()
+        tap = room.switch.open_tap(piece_ms)
         room.gain(tap, caller)
         said = tone(500, 4800)
         for start in range(0, 4800, length):
             caller.say(said[start : start + length])
-        assert {len(piece) for piece in room.tapped} == {320}
+        assert {len(piece) for piece in room.tapped} == {16 * piece_ms}
         assert np.array_equal(np.frombuffer(b"".join(room.tapped), np.int16), law(said))
 
     def test_it_arrives_with_the_packet(self, room: Room) -> None:

@@ -1,0 +1,179 @@
+"""The media engine by itself: what it adds to a packet's way, what it costs, and how much one core carries.
+
+Every call is bridged, recorded in stereo and tapped for a recogniser. The engine runs in a process of its own on the
+first core; load, its clock and the taps' reader are on the last one (``bench/load/rtpload.cpp``, ``tapsink.cpp``).
+
+    python -m bench media [--seconds 10] [--only relay,mix,most,busy,prompt,memory] [--cycles 100000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bench import report
+from bench.load import mediahost, rtp
+
+CALLS, MIXED, SUPERVISED = 400, 1000, 0.1
+STEP, MOST = 200, 2400
+WITHIN_MS = 5.0
+PARTS = ("relay", "busy", "prompt", "memory", "mix", "most")
+T = TypeVar("T")
+
+
+class Process:
+    """The engine's process, with calls open in it."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+        self.calls: list[rtp.Bridged] = []
+        self.scheduling = ""
+
+    async def do(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+@asynccontextmanager
+async def engine(calls: int, supervised: int = 0) -> AsyncIterator[Process]:
+    """Open ``calls`` in a process of its own; the taps' pieces must all have been read in the end."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), mediahost.pin, ({min(cores())},)) as pool:
+        process = Process(pool)
+        process.calls, process.scheduling = await process.do(mediahost.opened, calls, supervised)
+        try:
+            yield process
+        finally:
+            pieces, drops = await process.do(mediahost.closed)
+            note(f"{calls} calls: {pieces} pieces tapped, {drops} dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One stretch of load on open calls."""
+
+    load: rtp.Load
+    cpu_ms: float
+    """Of the engine's process, per call and second."""
+
+
+def cores() -> set[int]:
+    return os.sched_getaffinity(0)
+
+
+def note(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+async def loaded(process: Process, seconds: float) -> Run:
+    """Load on all calls; CPU is measured over the middle of it."""
+    load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
+    await asyncio.sleep(1.5)
+    before = await process.do(mediahost.spent)
+    await asyncio.sleep(seconds - 1)
+    after = await process.do(mediahost.spent)
+    run = Run(await load, 1000 * (after.total - before.total) / (after.at - before.at) / len(process.calls))
+    threads = {name: after.threads[name] - before.threads.get(name, 0.0) for name in sorted(after.threads)}
+    shares = ", ".join(f"{name} {1000 * used / (after.at - before.at) / len(process.calls):.3f}"
+                       for name, used in threads.items())
+    note(f"{len(process.calls)} calls ({process.scheduling}): delay {run.load.delay_ms}, loss {run.load.loss:g}, "
+         f"CPU ms per call-second {run.cpu_ms:.3f} ({shares}), generator late {run.load.lateness_ms}, "
+         f"mixed late {run.load.mixed_late_ms} lost {run.load.mixed_lost} of {run.load.mixed}; "
+         f"machine's load {os.getloadavg()[0]:.1f}")
+    return run
+
+
+async def relay(seconds: float) -> dict[str, float]:
+    """400 calls, everything on."""
+    async with engine(CALLS) as process:
+        run = await loaded(process, seconds)
+    return {
+        "relay400_p50_ms": run.load.delay_ms.p50,
+        "relay400_p99_ms": run.load.delay_ms.p99,
+        "relay400_p999_ms": run.load.delay_ms.p999,
+        "relay400_loss": run.load.loss,
+        "relay400_cpu_ms_per_call_s": run.cpu_ms,
+        "generator_late_p99_ms": run.load.lateness_ms.p99,
+    }
+
+
+async def busy(seconds: float) -> dict[str, float]:
+    """The same while Python burns the core that the media thread is on."""
+    async with engine(CALLS) as process:
+        load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
+        await process.do(mediahost.busy, seconds + 2)
+        delay = (await load).delay_ms
+        note(f"busy Python: delay {delay}")
+    return {"busy_python_p99_ms": delay.p99}
+
+
+async def prompt(seconds: float) -> dict[str, float]:
+    """From the command to the first packet, while 400 calls go on."""
+    async with engine(CALLS) as process:
+        load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
+        await asyncio.sleep(1)
+        starts = await process.do(mediahost.prompts, round(seconds * 20))
+        await load
+    return {"prompt_start_p99_ms": report.quantile(starts, 0.99)}
+
+
+async def memory(_: float) -> dict[str, float]:
+    """Resident memory of a leg."""
+    async with engine(0) as process:
+        return {"leg_kb": await process.do(mediahost.leg_kb, 2000)}
+
+
+async def mix(seconds: float) -> dict[str, float]:
+    """1,000 calls, every tenth with a supervisor who talks."""
+    async with engine(MIXED, round(MIXED * SUPERVISED)) as process:
+        run = await loaded(process, seconds)
+    return {"mix1000_within_5ms": run.load.within_5ms, "mix1000_loss": run.load.loss,
+            "mix1000_cpu_ms_per_call_s": run.cpu_ms}
+
+
+async def most(seconds: float) -> dict[str, float]:
+    """More and more calls until the 99th percentile of the delay is over 5 ms or packets are lost."""
+    carried = 0
+    for calls in range(STEP * 4, MOST + 1, STEP):
+        async with engine(calls) as process:
+            run = await loaded(process, min(seconds, 5.0))
+        if run.load.delay_ms.p99 > WITHIN_MS or run.load.loss > 0.001:
+            break
+        carried = calls
+    return {"one_core_calls": carried}
+
+
+async def cycles(count: int) -> None:
+    """Memory and descriptors after ``count`` calls have come and gone."""
+    async with engine(0) as process:
+        kilobytes, descriptors = await process.do(mediahost.cycles, count)
+    print(f"{count} calls set up and torn down: {kilobytes:+.0f} KB, {descriptors:+d} descriptors")
+
+
+async def main() -> None:
+    """Measure everything that was asked for and write ``bench/results/media.json`` when that was everything."""
+    words = argparse.ArgumentParser(prog="python -m bench media")
+    words.add_argument("--seconds", type=float, default=10.0, help="of load in each run")
+    words.add_argument("--only", default=",".join(PARTS), help="some of: " + ", ".join(PARTS))
+    words.add_argument("--cycles", type=int, default=0, help="set up and tear down so many calls instead")
+    options = words.parse_args()
+    if options.cycles:
+        return await cycles(options.cycles)
+    parts = dict(zip(PARTS, (relay, busy, prompt, memory, mix, most), strict=True))
+    metrics: dict[str, float] = {}
+    for name in options.only.split(","):
+        metrics |= await parts[name](options.seconds)
+    if set(options.only.split(",")) == set(PARTS):
+        report.write("media", metrics)
+    else:
+        print("\n".join(f"{name:32} {value:g}" for name, value in metrics.items()))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
