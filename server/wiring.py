@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import ipaddress
 import logging
 import os
@@ -12,6 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+
+import asyncpg
 
 from asr import EngineSpec, WorkerPool
 from calls import Clock, SystemClock
@@ -67,7 +70,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     clock = clock or SystemClock()
     began = clock.monotonic()
     async with AsyncExitStack() as stack:
-        _own_folder(settings.data)
+        _own_folder(settings.data, stack)
         psql, database = await _database(settings, stack)
         flows = load_flows(settings, catalogue(database))
         live = LiveCalls()
@@ -101,12 +104,18 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         yield Server(parts, config.contact_host, token, psql, speech, clock.monotonic() - began)
 
 
-def _own_folder(data: Path) -> None:
+def _own_folder(data: Path, stack: AsyncExitStack) -> None:
+    """Make the folder, and have it to ourselves: two servers in one would mix up recordings and events."""
     try:
         data.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock = stack.enter_context((data / "hotline.lock").open("w"))
     except OSError as error:
-        problem = f"{data} cannot be made: {error.strerror}"
-        raise ConfigError("data", problem, "name a folder that can be written") from error
+        problem = f"{data} cannot be written: {error.strerror}"
+        raise ConfigError("data", problem, "name a folder that can be") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError("data", f"{data} is in use by another server", "stop that one, or name another") from None
 
 
 async def _database(settings: Settings, stack: AsyncExitStack) -> tuple[str, Database]:
@@ -118,8 +127,13 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> tuple[str, Dat
         dsn, psql = server.dsn, server.psql
     database = Database(dsn)
     stack.push_async_callback(database.close)
-    with suppress(DatabaseAway):  # Business says so, and asks again
+    try:
         await database.open()
+    except DatabaseAway:
+        pass  # Business says so, and asks again
+    except asyncpg.PostgresError as error:  # it is there, and does not let us in
+        problem = f"the server refuses us: {error}"
+        raise ConfigError("[database] dsn", problem, "correct user, password or name") from error
     return psql, database
 
 
@@ -194,7 +208,7 @@ def _trunk(wanted: TrunkSettings) -> Trunk:
     host, _, port = wanted.outbound.rpartition(":")
     return Trunk(
         wanted.name, tuple(ipaddress.ip_network(text, strict=False) for text in wanted.addresses),
-        tuple(Codec[name] for name in wanted.codecs), Address(host, int(port)) if host else None,
+        tuple(Codec[name] for name in wanted.codecs), Address(host.strip("[]"), int(port)) if host else None,
     )
 
 
