@@ -50,7 +50,7 @@ def bind(host: str, port: int, buffer: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise ConfigError(
-            "[telephony] listen_host, listen_port",
+            "[sip] host, port",
             f"cannot listen on UDP {Address(host, port)}: {error.strerror}",
             "stop the program that uses the port, or choose another",
         ) from error
