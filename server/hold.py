@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from calls import Phone, Sound
-from calls.errors import HotlineError
+from calls.errors import HotlineError, LegGone
 from ivr.saying import Note
 from ivr.voice import Voice
 from routing import Ticket
@@ -28,8 +28,11 @@ async def holding(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note
         yield
     finally:
         entertaining.cancel()
-        with suppress(asyncio.CancelledError):
-            await entertaining
+        # The caller may hang up at this very await: gather tells our own cancellation, which must get through, from
+        # the music's, and what the music ran into must not take its place.
+        [outcome] = await asyncio.gather(entertaining, return_exceptions=True)
+        if isinstance(outcome, Exception) and not isinstance(outcome, LegGone):
+            note("voice.failed", {"text": "", "problem": repr(outcome)})
 
 
 async def _entertain(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note: Note) -> None:
