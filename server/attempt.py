@@ -63,8 +63,11 @@ def attempt(options: argparse.Namespace) -> int:
         asyncio.run(_attempt(settings, options, timeline))
     except CallFailed as failure:
         print(timeline.text())
-        raise WentWrong(f"the server answered {failure}" + (
-            "; is it running? make run" if failure.status == 408 else "")) from failure
+        nobody = failure.status in (408, 503)  # no answer at all, or the machine's word that nobody listens there
+        where = f"{_reachable(settings.sip.host)}:{settings.sip.port}"
+        raise WentWrong(
+            f"no server answers on {where}; is it running? make run" if nobody else f"the server answered {failure}"
+        ) from failure
     except HotlineError:
         print(timeline.text())
         raise
