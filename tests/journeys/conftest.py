@@ -2,25 +2,86 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import pytest
 import pytest_asyncio
 
 from ivr.voice.cache import RecordedPrompts
 from media.wav import read_sound
+from tests.journeys.floor import Floor, layout, new_floor
 from tests.partners.audio import Pcm
-from tests.partners.hotline import ROOT, Hotline, Layout, running
+from tests.partners.hotline import ROOT, Hotline, running
+from tests.partners.phone import PhonePartner, PhoneSettings
+from tests.partners.sipp import SippCaller
+
+Phone = TypeVar("Phone", bound=PhonePartner)
+
+
+@pytest.fixture(scope="session")
+def floor() -> Floor:
+    """The queues and numbers of the session's server."""
+    return new_floor()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def hotline(scratch: Path) -> AsyncIterator[Hotline]:
-    """The product, running on ports of its own with the demo business."""
+async def hotline(scratch: Path, floor: Floor) -> AsyncIterator[Hotline]:
+    """The product, running on ports of its own with the demo business. When all journeys are over nothing is left of
+    them: no call, dialog, transaction, port or recording."""
     with tempfile.TemporaryDirectory(prefix="hotline-", dir=scratch) as folder:
-        async with running(Layout(Path(folder))) as server:
+        async with running(layout(Path(folder), floor)) as server:
             yield server
+            assert await left_over(server) == {}
+            assert await server.gauge("hotline_routing_violations") == 0
+            assert not [line for line in server.said if re.search(r"1[3-9]\d{9}|65551234", line)], "a number in the log"
+
+
+async def left_over(hotline: Hotline) -> dict[str, float]:
+    """What is still in use when every SIP transaction has had its time (32 s)."""
+    try:
+        return {name: count for name, count in (await hotline.idle()).items() if count}
+    except TimeoutError:
+        return {name: count for name, count in (await hotline.live()).items() if count}
+
+
+def calling(hotline: Hotline, dialled: str, **options: object) -> SippCaller:
+    """A customer who is about to dial."""
+    return SippCaller(("127.0.0.1", hotline.layout.sip_port), dialled, **options)  # type: ignore[arg-type]
+
+
+def registering(hotline: Hotline, user: str, **options: object) -> PhoneSettings:
+    """The settings of an agent's phone that is to register."""
+    server = ("127.0.0.1", hotline.layout.sip_port)
+    return PhoneSettings(user, hotline.passwords[user], server, **options)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def at_work(hotline: Hotline, phone: Phone) -> AsyncIterator[Phone]:
+    """While inside, the phone is registered and its agent waits for calls; afterwards the agent has gone home."""
+    async with phone:
+        await phone.registered(15)
+        await _state(hotline, phone.settings.user, "idle")
+        yield phone
+        await phone.unregister()
+        await _state(hotline, phone.settings.user, "offline")
+
+
+async def _state(hotline: Hotline, agent: str, state: str, within: float = 10) -> None:
+    now = ""
+    try:
+        async with asyncio.timeout(within):
+            while now != state:
+                now = next(each["state"] for each in await hotline.get("/api/agents") if each["id"] == agent)
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise TimeoutError(f"agent {agent} is {now}, not {state}, after {within:g} s") from None
 
 
 def recorded(text: str) -> Pcm:

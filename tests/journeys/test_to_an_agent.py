@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.conftest import recorded
+from tests.journeys.conftest import at_work, calling, recorded, registering
 from tests.partners.hotline import Hotline
-from tests.partners.phone import PhoneSettings
 from tests.partners.pjsua2_phone import Pjsua2Phone
-from tests.partners.sipp import SippCaller
 from tests.partners.speech import speech
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_known_customer_says_what_is_wanted_and_talks_to_the_right_agent(hotline: Hotline) -> None:
-    server = ("127.0.0.1", hotline.layout.sip_port)
-    agent = PhoneSettings("1001", hotline.passwords["1001"], server)
     caller_says, agent_says = speech().pcm, speech("misc/BAC009S0724W0121").pcm
-    async with Pjsua2Phone(agent) as phone, SippCaller(server, "4008001234", number="13800138000") as caller:
-        await phone.registered()
+    agent, customer = Pjsua2Phone(registering(hotline, "1001")), calling(hotline, "4008001234", number="13800138000")
+    async with at_work(hotline, agent) as phone, customer as caller:
         await caller.answered()
         await caller.hears(recorded("请问有什么可以帮您？"), 15)
         caller.says(recorded("我要退款"))
@@ -34,4 +30,3 @@ async def test_a_known_customer_says_what_is_wanted_and_talks_to_the_right_agent
         await caller.hang_up()
         await phone.ended()
         assert await caller.ended() == 0
-    assert await hotline.idle() == dict.fromkeys(await hotline.live(), 0.0)

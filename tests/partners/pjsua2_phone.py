@@ -35,6 +35,13 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     folder = Path(settings["folder"])
 
+    class Diary(pj.LogWriter):  # type: ignore[misc]
+        """The library's log with every message; unlike its own log file it can be read before the phone ends."""
+
+        def write(self, entry: Any) -> None:
+            with (folder / "pjsip.log").open("a") as log:
+                log.write(entry.msg)
+
     class Call(pj.Call):  # type: ignore[misc]
         """One call with its recorder (what is heard) and its player (what is said)."""
 
@@ -113,8 +120,9 @@ def main() -> None:
             config.uaConfig.threadCnt = 0
             config.uaConfig.mainThreadOnly = True
             config.logConfig.level = config.logConfig.consoleLevel = 0
-            config.logConfig.filename = str(folder / "pjsip.log")
-            config.logConfig.level = 4
+            self.diary = Diary()
+            config.logConfig.writer = self.diary
+            config.logConfig.level = config.logConfig.consoleLevel = 4  # without a console there is no writer either
             config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
             config.medConfig.noVad = True
             config.medConfig.ecTailLen = 0
