@@ -151,7 +151,7 @@ class LegStats:
     packets_in: int
     packets_out: int
     dropped_stranger: int
-    """Packets from a third address, refused."""
+    """Packets from a third address, or without the right SRTP key, or replayed: refused."""
     dropped_malformed: int
     lost: int
     jitter_ms: float
@@ -209,8 +209,12 @@ class MediaEngine(Protocol):
         runs at 8000 Hz or at that of the codec (None: keys are listened for as tones).
 
         Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (see ``Codec.packs``); what is relayed keeps the length
-        that it came in. ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and in
-        a mix heard."""
+        that it came in. ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and
+        in a mix heard."""
+
+    def set_srtp(self, leg: Node, keys: SrtpKeys | None) -> None:
+        """Protect both directions of a leg; None is plain RTP. A direction whose key stays goes on undisturbed. Packets
+        that are not protected by the far side's key, or came before, count as a stranger's. Raises ValueError."""
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets

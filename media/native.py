@@ -20,6 +20,7 @@ from media.engine import (
     RecorderClosed,
     RecorderTrouble,
     RtpSilence,
+    SrtpKeys,
 )
 
 _EVENTS: dict[str, Any] = {
@@ -83,6 +84,9 @@ class NativeEngine:
     ) -> None:
         digits = -1 if digit_payload_type is None else digit_payload_type
         self._core.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms, comfort_noise)
+
+    def set_srtp(self, leg: Node, keys: SrtpKeys | None) -> None:
+        self._core.set_srtp(leg, keys.suite if keys else "", keys.send if keys else b"", keys.receive if keys else b"")
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         self._core.set_remote(leg, address, port)

@@ -103,6 +103,17 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
     post([&found, equipment](Switch& to) { to.set_format(found, *equipment); });
 }
 
+void Desk::set_srtp(int id, const std::string& suite, std::vector<std::uint8_t> send,
+                    std::vector<std::uint8_t> receive) {
+    Leg& found = leg(id);
+    auto security = std::make_unique<Security>();
+    if (!suite.empty()) {
+        security->send = std::make_unique<Srtp>(suite, std::move(send), found.out.ssrc());
+        security->receive = std::make_unique<Srtp>(suite, std::move(receive), std::nullopt);
+    }
+    post([&found, made = security.release()](Switch& to) { to.set_security(found, *made); });
+}
+
 void Desk::set_remote(int id, const std::string& ip, int port) {
     Leg& found = leg(id);
     const Address address = parse_address(ip, port);

@@ -39,6 +39,8 @@ class Desk {
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
     void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
                    bool comfort_noise);
+    // Keys are master key and salt; an empty suite is plain RTP.
+    void set_srtp(int leg, const std::string& suite, std::vector<std::uint8_t> send, std::vector<std::uint8_t> receive);
     void set_remote(int leg, const std::string& ip, int port);
     void set_gain(int listener, int source, double gain);
     void play(int player, std::vector<Sample> samples, bool loop);

@@ -10,6 +10,7 @@
 #include "node.hpp"
 #include "noise.hpp"
 #include "outgoing.hpp"
+#include "srtp.hpp"
 #include "tones.hpp"
 
 namespace media {
@@ -159,6 +160,7 @@ struct Leg : Node {
     Format format;
     std::unique_ptr<Coder> coder = make_coder(format.codec);
     std::unique_ptr<ToneDigits> tones;
+    Security security;
     SampleClock clock;
     Packing packing;
     Origin origin;

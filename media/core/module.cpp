@@ -10,25 +10,13 @@
 #include <system_error>
 
 #include "engine.hpp"
+#include "parts.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace media {
 namespace {
-
-std::vector<Sample> samples_of(const nb::bytes& pcm) {
-    if (pcm.size() % sizeof(Sample) != 0)
-        throw std::invalid_argument("16-bit PCM needs an even number of bytes, not " + std::to_string(pcm.size()));
-    std::vector<Sample> samples(pcm.size() / sizeof(Sample));
-    std::memcpy(samples.data(), pcm.c_str(), pcm.size());
-    return samples;
-}
-
-template <typename Range>
-nb::bytes bytes_of(const Range& range, std::size_t count) {
-    return nb::bytes(reinterpret_cast<const char*>(range.data()), count * sizeof(range[0]));
-}
 
 // Events as plain tuples, named as the dataclasses of media/engine.py that Python makes of them.
 nb::tuple event_tuple(const Event& event) {
@@ -123,43 +111,6 @@ class BareSwitch final : public Desk, private Output {
     std::vector<Event> events_;
 };
 
-// One coder by itself, for the reference engine and for tests.
-class BareCoder {
-  public:
-    explicit BareCoder(int codec)
-        : coder_(make_coder(known(codec) ? static_cast<Codec>(codec) : throw std::invalid_argument("unknown codec"))) {}
-
-    nb::bytes encode(const nb::bytes& pcm) {
-        std::array<std::uint8_t, rtp::max_payload> payload;
-        const std::vector<Sample> samples = samples_of(pcm);
-        if (samples.size() > max_packet_samples) throw std::invalid_argument("a packet holds at most 60 ms");
-        return bytes_of(payload, coder_->encode(samples, payload));
-    }
-    nb::bytes decode(const nb::bytes& payload) {
-        std::array<Sample, max_samples> samples;
-        return bytes_of(samples, coder_->decode(checked(payload), samples));
-    }
-    nb::bytes recover(const nb::bytes& payload) {
-        std::array<Sample, max_samples> samples;
-        return bytes_of(samples, coder_->recover(checked(payload), samples));
-    }
-    bool takes_late() const { return coder_->takes_late(); }
-
-    static rtp::Bytes checked(const nb::bytes& payload) {
-        if (payload.size() > rtp::max_payload) throw std::invalid_argument("a payload has at most 1440 bytes");
-        return {reinterpret_cast<const std::uint8_t*>(payload.c_str()), payload.size()};
-    }
-
-  private:
-    std::unique_ptr<Coder> coder_;
-};
-
-std::string hear_tones(ToneDigits& tones, std::uint32_t timestamp, bool lost_before, const nb::bytes& pcm) {
-    std::string keys;
-    tones.hear(timestamp, lost_before, samples_of(pcm), [&keys](char key) { keys += key; });
-    return keys;
-}
-
 nb::tuple stats_tuple(const Desk& desk, int leg) {
     const LegReport report = desk.stats(leg);
     return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
@@ -197,23 +148,15 @@ NB_MODULE(_core, module) {
     nb::set_leak_warnings(false);
     nb::register_exception_translator(translate);
 
-    nb::class_<BareCoder>(module, "Coder")
-        .def(nb::init<int>(), "codec"_a)
-        .def("encode", &BareCoder::encode, "pcm"_a)
-        .def("decode", &BareCoder::decode, "payload"_a)
-        .def("recover", &BareCoder::recover, "payload"_a)
-        .def("takes_late", &BareCoder::takes_late);
-    nb::class_<ToneDigits>(module, "ToneDigits")
-        .def(nb::init<>())
-        .def("hear", &hear_tones, "timestamp"_a, "lost_before"_a, "pcm"_a);
-    module.def("ticks", [](int codec, const nb::bytes& payload) {
-        return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
-    }, "codec"_a, "payload"_a);
+    bind_parts(module);
 
     nb::class_<Desk>(module, "Desk")
         .def("open_player", &Desk::open_player)
         .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a,
              "digit_clock"_a = 8000, "packet_ms"_a = 20, "comfort_noise"_a = false)
+        .def("set_srtp", [](Desk& desk, int leg, const std::string& suite, const nb::bytes& send, const nb::bytes& receive) {
+            desk.set_srtp(leg, suite, octets_of(send), octets_of(receive));
+        }, "leg"_a, "suite"_a, "send"_a, "receive"_a)
         .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a)
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
         .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {

@@ -16,6 +16,8 @@ class Outgoing {
     Outgoing(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp)
         : ssrc_(ssrc), sequence_(sequence), timestamp_(timestamp), end_(timestamp) {}
 
+    std::uint32_t ssrc() const { return ssrc_; }
+
     // How many ticks of this stream's RTP clock pass in one 8 kHz sample.
     void set_clock(int ratio) { ratio_ = ratio; }
 
@@ -94,7 +96,7 @@ class Outgoing {
     }
 
     int ratio_ = 1;
-    std::uint32_t ssrc_;
+    const std::uint32_t ssrc_;
     std::uint16_t sequence_;         // of the next packet
     std::uint32_t timestamp_, end_;  // of the newest packet, and where its sound ends
     Nanos since_ = 0;                // when the newest packet was sent

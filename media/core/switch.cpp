@@ -66,6 +66,7 @@ void Switch::check_recorders() {
 
 void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     now_ = std::max(now_, now);
+    if (leg.security.receive && (bytes = open(leg, bytes)).empty()) return leg.counters.strangers.add(1);
     const auto packet = rtp::parse(bytes);
     const auto heard = packet ? leg.understand(*packet) : std::nullopt;
     if (!heard) return leg.counters.malformed.add(1);
@@ -87,6 +88,13 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     if (heard->content == Content::comfort_noise) return leg.noise.begin(packet->payload);
     leg.noise.end();
     distribute(leg, *packet, heard->codec, order);
+}
+
+// What an SRTP packet holds; nothing when it is not from the far end, or is one that came before.
+rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes) {
+    if (bytes.size() > opened_.size()) return {};
+    std::copy(bytes.begin(), bytes.end(), opened_.begin());
+    return {opened_.data(), leg.security.receive->unprotect(opened_.data(), bytes.size())};
 }
 
 void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
@@ -123,8 +131,11 @@ void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Hea
 
 void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
     rtp::write_header(packet_.data(), header);
+    std::size_t size = rtp::header_size + payload_size;
+    if (leg.security.send) size = leg.security.send->protect(packet_.data(), size);
+    if (size == 0) return;
     leg.counters.packets_out.add(1);
-    output_.send(leg, {packet_.data(), rtp::header_size + payload_size});
+    output_.send(leg, {packet_.data(), size});
 }
 
 void Switch::digit(Leg& leg, const rtp::Packet& packet) {
@@ -209,6 +220,15 @@ void Switch::set_format(Leg& leg, Equipment& equipment) {
     leg.out.set_clock(clock_ratio(leg.format.codec));
     wake_with_sources(leg);
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
+}
+
+// A direction whose key stays goes on where it was: its packet counter is part of the encryption (RFC 3711 section 3.3.1).
+void Switch::set_security(Leg& leg, Security& security) {
+    for (const auto direction : {&Security::send, &Security::receive}) {
+        std::unique_ptr<Srtp>&used = leg.security.*direction, &wanted = security.*direction;
+        if (!used || !wanted || !used->same_key(*wanted)) std::swap(used, wanted);
+    }
+    output_.closed(security);
 }
 
 void Switch::set_remote(Leg& leg, Address address) {

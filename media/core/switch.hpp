@@ -50,6 +50,7 @@ class Switch {
     void open(Leg& leg);
     void open(Recorder& recorder);
     void set_format(Leg& leg, Equipment& equipment);
+    void set_security(Leg& leg, Security& security);
     void set_remote(Leg& leg, Address address);
     void set_gain(Cell& cell);
     void play(Player& player, Sound& sound);
@@ -62,6 +63,7 @@ class Switch {
     void close(Recorder& recorder);
 
   private:
+    rtp::Bytes open(Leg& leg, rtp::Bytes bytes);
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
     void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
@@ -96,7 +98,8 @@ class Switch {
     std::array<Node*, groups> ticking_{};
     Leg* legs_ = nullptr;
     Recorder* recorders_ = nullptr;
-    std::array<std::uint8_t, rtp::max_packet> packet_{};
+    alignas(8) std::array<std::uint8_t, rtp::max_packet + srtp_overhead> packet_{};  // on its way out
+    alignas(8) std::array<std::uint8_t, rtp::max_packet + srtp_overhead> opened_{};  // what SRTP brought in
     std::array<Sample, rtp::max_payload> decoded_{};
 };
 

@@ -83,6 +83,12 @@ class Core:
         """One datagram arrived."""
         self._now = max(self._now, now_ns)
         source = self._find(leg, Leg)
+        if source.unprotect is not None:
+            opened = source.unprotect.unprotect(data)
+            if opened is None:
+                source.strangers += 1
+                return
+            data = opened
         packet = Packet.parse(data)
         content = None if packet is None else source.understand(packet)
         if packet is None or content is None:
@@ -147,8 +153,12 @@ class Core:
         payload_type = types[content]
         ready = Packet(payload_type, packet.sequence, packet.timestamp, packet.ssrc, payload, packet.marker)
         assert leg.origin.remote is not None
-        leg.packets_out += 1
-        self._sent.append((leg.id, bytes(ready), *leg.origin.remote))
+        data: bytes | None = bytes(ready)
+        if leg.protect is not None:
+            data = leg.protect.protect(bytes(ready))
+        if data is not None:
+            leg.packets_out += 1
+            self._sent.append((leg.id, data, *leg.origin.remote))
 
     def _digit(self, source: Leg, packet: Packet) -> None:
         key = source.digits_in.receive(packet)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg, OpenRecorder
+from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg, OpenRecorder, SrtpKeys
 from media.native import event_of
 from media.reference.files import RecordingFile
 from media.reference.ports import datagram_copy, open_ports
@@ -98,6 +98,10 @@ class ReferenceEngine:
         digits = -1 if digit_payload_type is None else digit_payload_type
         with self._changing() as switch:
             switch.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms, comfort_noise)
+
+    def set_srtp(self, leg: Node, keys: SrtpKeys | None) -> None:
+        with self._changing() as switch:
+            switch.set_srtp(leg, keys.suite if keys else "", keys.send if keys else b"", keys.receive if keys else b"")
 
     def set_remote(self, leg: Node, address: str, port: int) -> None:
         with self._changing() as switch:

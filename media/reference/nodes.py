@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from media._core import ToneDigits
+from media._core import Srtp, ToneDigits
 from media.engine import Codec
 from media.reference.coders import G711, Coder, coder
 from media.reference.noise import ComfortNoise
@@ -154,6 +154,10 @@ class Leg(Node):
     """The far side takes CN packets; what it sends of them is always understood."""
     noise: ComfortNoise = field(default_factory=ComfortNoise)
     coder: Coder = field(default_factory=lambda: coder(Codec.PCMA))
+    protect: Srtp | None = None
+    unprotect: Srtp | None = None
+    """SRTP of each direction, in the native module: libsrtp's."""
+    keys: tuple[str, bytes, bytes] = ("", b"", b"")
     tones: ToneDigits | None = None
     """Listens for keys in the audio, where the far end has no telephone-events. From the native module: spandsp's."""
     clock: SampleClock = field(default_factory=SampleClock)

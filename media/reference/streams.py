@@ -73,7 +73,7 @@ class Outgoing:
     """
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
-        self._ssrc, self._sequence = ssrc, sequence
+        self.ssrc, self._sequence = ssrc, sequence
         self._timestamp = self._end = timestamp
         """Of the newest packet, and where its sound ends."""
         self._since: int | None = None
@@ -131,7 +131,7 @@ class Outgoing:
         return self._packet(payload, self._take_sequence(), self._event, first)
 
     def _packet(self, payload: bytes, sequence: int, timestamp: int, marker: bool) -> Packet:
-        return Packet(0, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, self._ssrc, payload, marker)
+        return Packet(0, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, self.ssrc, payload, marker)
 
     def _take_sequence(self) -> int:
         taken, self._sequence = self._sequence, (self._sequence + 1) & 0xFFFF

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from media._core import ToneDigits
+from media._core import Srtp, ToneDigits
 from media.engine import Codec
 from media.reference.coders import coder
 from media.reference.core import Core, NodeType
@@ -77,6 +77,17 @@ class Switch(Core):
         found.out.ratio = wanted.clock_rate // 8000
         for listener in [found, *(hears for hears, _ in self._table.column(found))]:
             self._wake_with_sources(listener)
+
+    def set_srtp(self, leg: int, suite: str, send: bytes, receive: bytes) -> None:
+        """An empty suite is plain RTP. A direction whose key stays goes on undisturbed."""
+        found = self._find(leg, Leg)
+        used, sends, receives = found.keys
+        made = (Srtp(suite, send, found.out.ssrc), Srtp(suite, receive)) if suite else (None, None)
+        if (suite, send) != (used, sends):
+            found.protect = made[0]
+        if (suite, receive) != (used, receives):
+            found.unprotect = made[1]
+        found.keys = suite, send, receive
 
     def set_remote(self, leg: int, address: str, port: int) -> None:
         self._find(leg, Leg).origin.signal((address, port), self._now)

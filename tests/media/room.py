@@ -43,6 +43,11 @@ class FarEnd:
         self.room.switch.packet(self.node, bytes(packet), *(source or self.address), self.room.now)
         self.room.collect()
 
+    def arrived(self, data: bytes) -> Packet:
+        packet = Packet.parse(data)
+        assert packet is not None
+        return packet
+
     def say(self, samples: Samples) -> None:
         """One packet."""
         self.send(self.packet(self.coder.encode(samples)))
@@ -102,9 +107,7 @@ class Room:
         for node, data, address, port in self.switch.take_sent():
             [phone] = [phone for phone in self.phones if phone.node == node]
             assert (address, port) == phone.address
-            packet = Packet.parse(data)
-            assert packet is not None
-            phone.heard.append(packet)
+            phone.heard.append(phone.arrived(data))
         self.tapped += [piece for _, piece in self.switch.take_tapped()]
         self.recorded += [(start, block) for _, start, block in self.switch.take_recorded()]
         self.events += [event_of(told) for told in self.switch.take_events()]

@@ -1,0 +1,96 @@
+#include "parts.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include "leg.hpp"
+
+namespace media {
+
+using namespace nb::literals;
+
+namespace {
+
+// One coder by itself.
+class BareCoder {
+  public:
+    explicit BareCoder(int codec)
+        : coder_(make_coder(known(codec) ? static_cast<Codec>(codec) : throw std::invalid_argument("unknown codec"))) {}
+
+    nb::bytes encode(const nb::bytes& pcm) {
+        std::array<std::uint8_t, rtp::max_payload> payload;
+        const std::vector<Sample> samples = samples_of(pcm);
+        if (samples.size() > max_packet_samples) throw std::invalid_argument("a packet holds at most 60 ms");
+        return bytes_of(payload, coder_->encode(samples, payload));
+    }
+    nb::bytes decode(const nb::bytes& payload) {
+        std::array<Sample, max_samples> samples;
+        return bytes_of(samples, coder_->decode(checked(payload), samples));
+    }
+    nb::bytes recover(const nb::bytes& payload) {
+        std::array<Sample, max_samples> samples;
+        return bytes_of(samples, coder_->recover(checked(payload), samples));
+    }
+    bool takes_late() const { return coder_->takes_late(); }
+
+    static rtp::Bytes checked(const nb::bytes& payload) {
+        if (payload.size() > rtp::max_payload) throw std::invalid_argument("a payload has at most 1440 bytes");
+        return {reinterpret_cast<const std::uint8_t*>(payload.c_str()), payload.size()};
+    }
+
+  private:
+    std::unique_ptr<Coder> coder_;
+};
+
+std::string hear_tones(ToneDigits& tones, std::uint32_t timestamp, bool lost_before, const nb::bytes& pcm) {
+    std::string keys;
+    tones.hear(timestamp, lost_before, samples_of(pcm), [&keys](char key) { keys += key; });
+    return keys;
+}
+
+// One direction of SRTP by itself; what is refused is None.
+class BareSrtp {
+  public:
+    BareSrtp(const std::string& suite, const nb::bytes& key, std::optional<std::uint32_t> ssrc)
+        : srtp_(suite, octets_of(key), ssrc) {}
+
+    nb::object protect(const nb::bytes& packet) { return run(&Srtp::protect, packet, rtp::max_packet); }
+    nb::object unprotect(const nb::bytes& packet) { return run(&Srtp::unprotect, packet, room); }
+
+  private:
+    static constexpr std::size_t room = rtp::max_packet + srtp_overhead;
+
+    nb::object run(std::size_t (Srtp::*change)(std::uint8_t*, std::size_t), const nb::bytes& packet, std::size_t longest) {
+        alignas(8) std::array<std::uint8_t, room> buffer;
+        if (packet.size() > longest) return nb::none();
+        std::memcpy(buffer.data(), packet.c_str(), packet.size());
+        const std::size_t size = (srtp_.*change)(buffer.data(), packet.size());
+        return size == 0 ? nb::object(nb::none()) : nb::object(bytes_of(buffer, size));
+    }
+
+    Srtp srtp_;
+};
+
+}  // namespace
+
+void bind_parts(nb::module_& module) {
+    nb::class_<BareCoder>(module, "Coder")
+        .def(nb::init<int>(), "codec"_a)
+        .def("encode", &BareCoder::encode, "pcm"_a)
+        .def("decode", &BareCoder::decode, "payload"_a)
+        .def("recover", &BareCoder::recover, "payload"_a)
+        .def("takes_late", &BareCoder::takes_late);
+    nb::class_<ToneDigits>(module, "ToneDigits")
+        .def(nb::init<>())
+        .def("hear", &hear_tones, "timestamp"_a, "lost_before"_a, "pcm"_a);
+    module.def("ticks", [](int codec, const nb::bytes& payload) {
+        return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
+    }, "codec"_a, "payload"_a);
+    nb::class_<BareSrtp>(module, "Srtp")
+        .def(nb::init<const std::string&, const nb::bytes&, std::optional<std::uint32_t>>(), "suite"_a, "key"_a,
+             "ssrc"_a.none() = nb::none())
+        .def("protect", &BareSrtp::protect, "packet"_a)
+        .def("unprotect", &BareSrtp::unprotect, "packet"_a);
+}
+
+}  // namespace media
