@@ -28,6 +28,10 @@ class Sip:
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
     agent_silence: float = 8.0
     """Seconds that an agent's phone whose audio stopped has to say that it is there, or the caller gets another."""
+    secured: bool = False
+    """Phones: calls with SRTP or not at all. false takes SRTP where a phone offers it."""
+    comfort_noise: bool = False
+    """Let telephones fall silent and tell how the silence sounds (RFC 3389); recognition likes it less."""
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     """For phones, in order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
 
@@ -119,6 +123,8 @@ class TrunkSettings:
     """Source addresses or networks (192.0.2.0/24)."""
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     """In order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
+    secured: bool = False
+    """Calls with SRTP or not at all. false takes SRTP where the carrier offers it."""
     outbound: str = ""
     """host:port to which outside numbers are dialled; empty: this trunk is for incoming calls only."""
 

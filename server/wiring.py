@@ -209,6 +209,7 @@ def _trunk(wanted: TrunkSettings) -> Trunk:
     return Trunk(
         wanted.name, tuple(ipaddress.ip_network(text, strict=False) for text in wanted.addresses),
         tuple(Codec[name] for name in wanted.codecs), Address(host.strip("[]"), int(port)) if host else None,
+        secured=wanted.secured,
     )
 
 

@@ -40,6 +40,8 @@ class Admitted:
     calling: Calling
     offered: sdp.Session | None
     agreed: sdp.Agreed | None
+    secured: bool
+    """Nothing but SRTP will do."""
 
 
 class Admission:
@@ -63,16 +65,17 @@ class Admission:
         try:
             trunk = self._trunks.of(source)
             if trunk is not None:
-                name, codecs, who = trunk.name, trunk.codecs, calling(request)
+                name, codecs, who, secured = trunk.name, trunk.codecs, calling(request), trunk.secured
             else:
                 name, codecs, who = PHONES, self._config.codecs, self._phone(request, now)
+                secured = self._config.secured
             called = self._numbers.find(request)
             if called is None:
                 raise Refused(404, "unknown_number")
-            offered, agreed = self._offer(request, codecs)
+            offered, agreed = self._offer(request, codecs, secured)
         except SipParseError as error:
             raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
-        return Admitted(name, codecs, called, who, offered, agreed)
+        return Admitted(name, codecs, called, who, offered, agreed, secured)
 
     def _phone(self, request: Request, now: float) -> Calling:
         """The account whose password signed the request (RFC 3261 section 22.3)."""
@@ -82,7 +85,7 @@ class Admission:
         return Calling(found.number or found.user, found.display_name)
 
     def _offer(
-        self, request: Request, codecs: Sequence[Codec]
+        self, request: Request, codecs: Sequence[Codec], secured: bool
     ) -> tuple[sdp.Session | None, sdp.Agreed | None]:
         if not request.body:
             return None, None
@@ -90,7 +93,8 @@ class Admission:
             raise Refused(415, "no_sdp", headers=(("Accept", "application/sdp"),))
         try:
             offered = sdp.parse(request.body)
-            return offered, sdp.negotiate(offered, codecs, ip_version=self._config.ip_version)
+            noise, version = self._config.comfort_noise, self._config.ip_version
+            return offered, sdp.negotiate(offered, codecs, ip_version=version, comfort_noise=noise, secured=secured)
         except sdp.SdpError as error:
             raise Refused(400, "malformed_sdp", str(error)) from None
         except sdp.NotAcceptable as error:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calls.phone import Sound
-from media.engine import Codec, MediaEvent, Node, OpenRecorder
+from media.engine import Codec, MediaEvent, Node, OpenRecorder, SrtpKeys
 from media.server import MediaServer
 from telephony.playback import Playing
 from telephony.sdp import Agreed
@@ -50,12 +50,19 @@ class Audio:
         return self.agreed.codec if self.agreed else None
 
     @property
+    def keys(self) -> SrtpKeys | None:
+        """Those in use; None is plain RTP."""
+        return self.agreed.keys if self.agreed else None
+
+    @property
     def has_digits(self) -> bool:
         """telephone-event was agreed on."""
         return self.agreed is not None and self.agreed.digit_payload_type is not None
 
     def agree(self, agreed: Agreed) -> None:
-        """Apply what offer and answer settled: codec, far address, and whether we may send."""
+        """Apply what offer and answer settled: codec, keys, far address, and whether we may send."""
+        if agreed.keys != self.keys:
+            self.engine.set_srtp(self.node, agreed.keys)
         self.agreed = agreed
         self.engine.set_codec(
             self.node,

@@ -65,7 +65,7 @@ class CallerLeg(Leg):
             self._agree(self._agreed_on)
             body = sdp.answer(self._offered, self._agreed_on, self.local())
         else:
-            body = sdp.offer(self.local(), self._codecs)
+            body = self._offer()
             self._acknowledgement = asyncio.get_running_loop().create_future()
         self.answered = True
         self._sip.endpoint.answer(self.call, body, self._sip.now())

@@ -32,6 +32,10 @@ class TelephonyConfig:
     """The called numbers that are ours; every other is 404."""
     codecs: tuple[Codec, ...] = (Codec.PCMA, Codec.PCMU)
     """Order of preference on legs that belong to no trunk: phones and SIP URIs."""
+    secured: bool = False
+    """On those legs: SRTP (keys in SDP) or nothing. Where it is False, SRTP is taken when it is offered."""
+    comfort_noise: bool = False
+    """Let telephones fall silent and say how the silence sounds (RFC 3389); recognition likes it less."""
     agent_silence: float = 8.0
     """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
     retry_after: int = 30

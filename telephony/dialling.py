@@ -27,6 +27,8 @@ class Route:
     destination: Address
     codecs: tuple[Codec, ...]
     credentials: ClientCredentials | None = None
+    secured: bool = False
+    """With SRTP or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,13 @@ class DialledLeg(Leg):
                 self.release(Hangup(Side.HOTLINE, 487))
 
     def _invite(self, route: Route, shown: Shown) -> None:
-        self.far = route.destination.host
+        self.far, self.secured = route.destination.host, route.secured
         from_, headers = identity(shown, self._office.config.host_towards(self.far))
         self.call = self._sip.endpoint.invite(
             route.uri,
             route.destination,
             from_=from_,
-            body=sdp.offer(self.local(), self._codecs),
+            body=self._offer(),
             headers=headers,
             credentials=route.credentials,
             now=self._sip.now(),

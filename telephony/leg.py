@@ -63,6 +63,9 @@ class Leg:
         """Told when the far side puts us on hold or resumes."""
         self.hangup: Hangup | None = None
         self.answered = False
+        self.secured = False
+        """Nothing but SRTP will do."""
+        self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self.for_call = ""
         """The call that this leg was rung for: the leg does not outlive it."""
         self._office, self._sip, self._codecs = office, office.sip, tuple(codecs)
@@ -196,11 +199,18 @@ class Leg:
             endpoint.reject_reinvite(self.call, 491, now)  # RFC 3261 section 14.2: our own answer is still on its way
             return
         if not request.body:
-            endpoint.accept_reinvite(self.call, sdp.offer(self.local(), self._preferred()), now)
+            endpoint.accept_reinvite(self.call, self._offer(), now)
             return
         try:
             offered = sdp.parse(request.body)
-            agreed = sdp.negotiate(offered, self._preferred(), ip_version=self._office.config.ip_version)
+            agreed = sdp.negotiate(
+                offered,
+                self._preferred(),
+                ip_version=self._office.config.ip_version,
+                comfort_noise=self._office.config.comfort_noise,
+                secured=self.secured,
+                current=self.audio.keys,
+            )
         except sdp.SdpError:
             endpoint.reject_reinvite(self.call, 400, now)
         except sdp.NotAcceptable:
@@ -208,6 +218,13 @@ class Leg:
         else:
             self._agree(agreed)
             endpoint.accept_reinvite(self.call, sdp.answer(offered, agreed, self.local()), now)
+
+    def _offer(self) -> bytes:
+        """Our offer, with the codec and the keys in use first; once a leg is protected it stays so."""
+        keys = self.audio.keys if self.audio else None
+        self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
+        noise = self._office.config.comfort_noise
+        return sdp.offer(self.local(), self._preferred(), comfort_noise=noise, keys=self._key_lines)
 
     def _preferred(self) -> tuple[Codec, ...]:
         """The codec in use first: a hold must not change it."""
@@ -223,7 +240,16 @@ class Leg:
 
     def _answer_arrived(self, body: bytes) -> None:
         """The answer to an offer of ours, in a 2xx or an ACK. Raises SdpError, NotAcceptable."""
-        self._agree(sdp.accept(sdp.parse(body), self._codecs, ip_version=self._office.config.ip_version))
+        config = self._office.config
+        self._agree(
+            sdp.accept(
+                sdp.parse(body),
+                self._codecs,
+                ip_version=config.ip_version,
+                comfort_noise=config.comfort_noise,
+                offered=self._key_lines,
+            )
+        )
 
     # -- events ---------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class Routes:
 
     async def _to_phone(self, user: str) -> list[Route]:
         routes = [
-            Route(uri, destination or await resolve(uri), self._config.codecs)
+            Route(uri, destination or await resolve(uri), self._config.codecs, secured=self._config.secured)
             for uri, destination in self._phones.places(user)
         ]
         if not routes:
@@ -48,7 +48,7 @@ class Routes:
             uri = Uri.parse(target, "target")
         except SipParseError as error:
             raise CallFailed(484, error.problem) from None  # Address Incomplete
-        return Route(uri, await resolve(uri), self._config.codecs)
+        return Route(uri, await resolve(uri), self._config.codecs, secured=self._config.secured)
 
     async def _outside(self, number: str) -> Route:
         trunk = self._trunks.outbound()
@@ -59,7 +59,7 @@ class Routes:
         host = f"[{trunk.outbound.host}]" if ":" in trunk.outbound.host else trunk.outbound.host
         uri = Uri(user=number, host=host, port=trunk.outbound.port)
         credentials = ClientCredentials(trunk.user, trunk.password) if trunk.user else None
-        return Route(uri, await resolve(uri), trunk.codecs, credentials)
+        return Route(uri, await resolve(uri), trunk.codecs, credentials, trunk.secured)
 
 
 async def resolve(uri: Uri) -> Address:

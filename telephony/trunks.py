@@ -28,6 +28,8 @@ class Trunk:
     user: str = ""
     """Digest user for 401/407 on outgoing calls, or "" where the trunk asks for none."""
     password: str = field(default="", repr=False)
+    secured: bool = False
+    """Calls with SRTP (keys in SDP) or not at all. Where it is False, SRTP is taken when it is offered."""
 
     def __post_init__(self) -> None:
         if not self.codecs:

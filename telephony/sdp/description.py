@@ -106,7 +106,7 @@ class Stream:
 
     @property
     def usable(self) -> bool:
-        return self.kind == "audio" and self.port != 0 and self.protocol == "RTP/AVP"
+        return self.kind == "audio" and self.port != 0 and (self.protocol == "RTP/AVP" or self.secured)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,19 +58,20 @@ def negotiate(
     *,
     ip_version: int | None = None,
     comfort_noise: bool = False,
+    secured: bool = False,
     current: SrtpKeys | None = None,
 ) -> Agreed:
     """Choose from an offer: the first usable audio stream, and in it the first of *our* ``codecs`` that it has.
 
     ``ip_version`` is that of our own media address, 4 or 6; ``current`` are the keys in use before a new offer. A
-    stream with SRTP is taken as it is offered. Raises ``NotAcceptable`` when nothing fits.
+    stream with SRTP is taken as it is offered; ``secured`` takes no other. Raises ``NotAcceptable`` when nothing fits.
     """
-    index, stream, form, codec = _choose(remote, codecs, ip_version)
+    index, stream, form, codec = _choose(remote, codecs, ip_version, secured=secured)
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
     if not stream.secured:
         return agreed
     line, keys = chosen(stream.keys, current)
-    return _with(agreed, keys, line)
+    return replace(agreed, keys=keys, key_line=line)
 
 
 def accept(
@@ -91,16 +92,17 @@ def accept(
         if stream.usable:
             theirs = [codec for form in stream.formats for codec in codecs if form.matches(codec)]
             break
-    index, stream, form, codec = _choose(answer_, theirs or codecs, ip_version)
+    index, stream, form, codec = _choose(answer_, theirs or codecs, ip_version, secured=bool(offered))
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
-    if stream.secured != bool(offered):
-        raise NotAcceptable(304, "The answer must be protected as the offer was")
-    for ours in offered:
-        if stream.keys[0].tag == ours.tag and stream.keys[0].suite is ours.suite:
-            return _with(agreed, SrtpKeys(ours.suite, send=ours.key, receive=stream.keys[0].key), ours)
-    if offered:
-        raise NotAcceptable(304, "The answer has none of the keys that were offered")
-    return agreed
+    if not offered:
+        if stream.secured:
+            raise NotAcceptable(304, "An answer with SRTP to an offer without it")
+        return agreed
+    their = stream.keys[0]
+    ours = next((line for line in offered if (line.tag, line.suite) == (their.tag, their.suite)), None)
+    if ours is None:
+        raise NotAcceptable(304, "The answer takes a key that was not offered")
+    return replace(agreed, keys=SrtpKeys(ours.suite, send=ours.key, receive=their.key), key_line=ours)
 
 
 def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
@@ -135,10 +137,13 @@ def offer(
     return _text(local.head() + _audio(local.port, formats, direction, keys))
 
 
-def _choose(remote: Session, codecs: Sequence[Codec], ip_version: int | None) -> tuple[int, Stream, Format, Codec]:
-    reason = NotAcceptable(304, "No RTP/AVP audio stream offered")  # "Media type not available"
+def _choose(
+    remote: Session, codecs: Sequence[Codec], ip_version: int | None, *, secured: bool
+) -> tuple[int, Stream, Format, Codec]:
+    wanted = "RTP/SAVP audio stream with a key" if secured else "RTP/AVP audio stream"
+    reason = NotAcceptable(304, f"No {wanted} offered")  # "Media type not available"
     for index, stream in enumerate(remote.streams):
-        if not stream.usable:
+        if not stream.usable or (secured and not stream.secured):
             continue
         if not stream.address:
             raise SdpError(stream.line, "no c= line applies to this stream")
@@ -180,10 +185,6 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
         packet_ms=next((ms for ms in (60, 40, 30, 20, 10) if ms <= stream.packet_ms and codec.packs(ms)), 20),
         comfort_noise=comfort_noise and NOISE in stream.formats and codec.clock_rate == CLOCK_RATE,
     )
-
-
-def _with(agreed: Agreed, keys: SrtpKeys, line: KeyLine) -> Agreed:
-    return replace(agreed, keys=keys, key_line=line)
 
 
 def _audio(port: int, formats: Sequence[Format], direction: Direction, keys: Sequence[KeyLine]) -> list[str]:

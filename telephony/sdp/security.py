@@ -53,8 +53,10 @@ def fresh(suite: SrtpSuite, tag: int) -> KeyLine:
     return KeyLine(tag, suite, secrets.token_bytes(suite.key_size))
 
 
-def offered() -> tuple[KeyLine, ...]:
-    """What we offer: every suite, the best first, each with a key of its own."""
+def offered(current: SrtpKeys | None = None) -> tuple[KeyLine, ...]:
+    """What we offer: every suite, the best first, each with a key of its own; in a call that has its keys, ours again."""
+    if current is not None:
+        return (KeyLine(1, current.suite, current.send),)
     return tuple(fresh(suite, tag) for tag, suite in enumerate(PREFERRED, start=1))
 
 
