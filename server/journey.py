@@ -39,6 +39,7 @@ async def journey(incoming: IncomingCall, parts: Parts) -> None:
     recording = _recording(call, parts, diary)
     try:
         await incoming.phone.ring()
+        diary.note("call.ringing")
         caller = await identify(parts.database, call.number)
         diary.note("caller.identified", {
             "identity": caller.identity, "customer": caller.customer_id, "tier": caller.tier,

@@ -14,6 +14,7 @@ from storage import Database
 from storage.cluster import Cluster
 
 _TELLING: Mapping[str, str] = {
+    "call.ringing": "ringing",
     "caller.identified": "the server knows the caller: {identity}, tier {tier}",
     "prompt.played": "the server said: {text}",
     "caller.heard": "the server heard: {text} ({syllables})",
