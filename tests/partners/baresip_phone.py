@@ -33,6 +33,7 @@ audec_format            s16
 audio_buffer            20-160
 module_path             /usr/lib/baresip/modules
 module                  g711.so
+module                  srtp.so
 module                  aufile.so
 module                  aubridge.so
 module                  sndfile.so
@@ -92,7 +93,8 @@ class BaresipPhone(EventfulPhone):
         other = "PCMU" if settings.codec == "PCMA" else "PCMA"
         return ";".join([f"<{self._address()}>", f"auth_pass={settings.password}",
                          f"regint={settings.expires if settings.registrar else 0}", "answermode=manual",
-                         f"audio_codecs={settings.codec}/8000/1,{other}/8000/1"])
+                         f"audio_codecs={settings.codec}/8000/1,{other}/8000/1",
+                         *(["mediaenc=srtp-mand"] if settings.srtp else [])])
 
     async def _connect(self, ip: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """baresip opens its control port when it is ready."""

@@ -48,6 +48,9 @@ class PhoneSettings:
     reject_with: int | None = None
     """Refuse every call with this status."""
     codec: str = "PCMA"
+    """Preferred, by its name in SDP."""
+    srtp: bool = False
+    """Nothing but SRTP, with keys in SDP."""
     expires: int = 300
 
     def __post_init__(self) -> None:

@@ -179,6 +179,9 @@ def main() -> None:
         config.idUri = f"sip:{settings['user']}@{settings['ip']}:{settings['port']}"
         config.mediaConfig.transportConfig.boundAddress = settings["ip"]
         config.mediaConfig.transportConfig.publicAddress = settings["ip"]
+        if settings["srtp"]:
+            config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            config.mediaConfig.srtpSecureSignaling = 0  # it would refuse keys that come over UDP
         if settings["registrar"]:
             host, port = settings["registrar"]
             config.idUri = f"sip:{settings['user']}@{host}"
