@@ -29,7 +29,7 @@ inline void unlink(Cell& cell) {
 
 // An idle player is as good as absent.
 inline bool sounding(const Node& source) {
-    return source.kind == Kind::leg || static_cast<const Player&>(source).running;
+    return source.kind == Kind::leg || static_cast<const Player&>(source).sounding();
 }
 
 // Can what arrives from the source be handed on without a mix? A tap takes samples; a leg takes only its own codec.

@@ -7,12 +7,13 @@ namespace media {
 
 struct Node;
 
-// One non-zero gain. It stands in the listener's row and in the source's column.
+// One gain that is not zero, or fades out to it. It stands in the listener's row and in the source's column.
 struct Cell : Parcel {
-    Cell(Node& listener_, Node& source_, Gain gain_) : listener(listener_), source(source_), gain(gain_) {}
+    Cell(Node& listener_, Node& source_, Gain gain_) : listener(listener_), source(source_), gain(gain_), from(gain_) {}
     Node& listener;
     Node& source;
     Gain gain;
+    Gain from;  // where the last frame of a mix left off: the next one goes from there to `gain`
     Cell* next_in_row = nullptr;
     Cell* next_in_column = nullptr;
 };

@@ -50,6 +50,32 @@ struct Player : Node {
         return filled;
     }
 
+    bool fading() const { return tail_samples_ > 0; }
+    bool sounding() const { return running || fading(); }
+
+    // Before everything is dropped: the next frame begins with a last 5 ms that die away, where something was sounding.
+    template <typename Discard>
+    void fade(Nanos now, Discard discard) {
+        if (!running || !audible_at(now)) return;
+        Frame next;
+        const int real = std::min(read(next, discard), ramp_samples);
+        for (int i = 0; i < real; ++i)
+            tail_[static_cast<std::size_t>(i)] = saturate(scaled(next[static_cast<std::size_t>(i)], ramp(unity, 0, i)));
+        tail_samples_ = real;
+        tail_out_ = false;
+        if (column != nullptr) heard += real;
+    }
+
+    // True when there was a tail to add to the frame. It counts as sounding until everybody has taken that.
+    bool add_tail() {
+        if (std::exchange(tail_out_, false)) tail_samples_ = 0;
+        for (int i = 0; i < tail_samples_; ++i) {
+            Sample& sample = frame[static_cast<std::size_t>(i)];
+            sample = saturate(sample + tail_[static_cast<std::size_t>(i)]);
+        }
+        return tail_out_ = fading();
+    }
+
     template <typename Discard>
     void drop_all(Discard discard) {
         while (first != nullptr) drop_first(discard);
@@ -57,6 +83,10 @@ struct Player : Node {
     }
 
   private:
+    std::array<Sample, ramp_samples> tail_{};
+    int tail_samples_ = 0;
+    bool tail_out_ = false;
+
     template <typename Discard>
     void drop_first(Discard discard) {
         Sound* done = first;

@@ -31,4 +31,10 @@ constexpr std::int32_t scaled(Sample sample, Gain gain) {
     return gain == unity ? sample : (static_cast<std::int32_t>(sample) * gain) >> 12;
 }
 
+// A level changes over 5 ms, or it would be heard as a click.
+inline constexpr int ramp_samples = 40;
+constexpr Gain ramp(Gain from, Gain to, int step) {
+    return (from * (ramp_samples - 1 - step) + to * (step + 1)) / ramp_samples;
+}
+
 }  // namespace media

@@ -238,11 +238,13 @@ void Switch::set_remote(Leg& leg, Address address) {
 
 void Switch::set_gain(Cell& cell) {
     Cell* const old = gains::find(cell.listener, cell.source);
+    const bool in_a_mix = gains::mixes(cell.listener) && cell.source.audible_at(now_);
+    if (in_a_mix) cell.from = old != nullptr ? old->from : 0;
     if (old != nullptr) {
         gains::unlink(*old);
         output_.closed(*old);
     }
-    if (cell.gain == 0) return output_.closed(cell);
+    if (cell.gain == 0 && cell.from == 0) return output_.closed(cell);
     gains::link(cell);
     wake_with_sources(cell.listener);
 }
@@ -259,6 +261,7 @@ void Switch::finish(Player& player) {
 }
 
 void Switch::stop(Player& player) {
+    player.fade(now_, [this](Parcel* done) { output_.closed(*done); });
     player.drop_all([this](Parcel* done) { output_.closed(*done); });
     end_run(player);
 }

@@ -75,7 +75,8 @@ class Switch {
     void produce(Node& node, Nanos now);
     void produce(Player& player, Nanos now);
     void consume(Node& node, Nanos now);
-    bool mix(const Node& listener, Nanos now, Frame& frame) const;
+    bool mix(const Node& listener, Nanos now, Frame& mixed) const;
+    void drop_faded(Node& listener);
     void send_mix(Leg& leg, Nanos now);
     void send_digits(Leg& leg, Nanos now);
     void commit(Recorder& recorder);

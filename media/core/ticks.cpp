@@ -9,6 +9,7 @@ void Switch::tick(int group, Nanos now) {
     Node* const first = ticking_[static_cast<std::size_t>(group)];
     for (Node* node = first; node != nullptr; node = node->next_ticking) produce(*node, now);
     for (Node* node = first; node != nullptr; node = node->next_ticking) consume(*node, now);
+    for (Node* node = first; node != nullptr; node = node->next_ticking) drop_faded(*node);
     for (Node* node = first; node != nullptr;) {
         Node* next = node->next_ticking;
         if (node->kind == Kind::leg) as_leg(*node).feeding = gains::mixed(*node);
@@ -29,12 +30,13 @@ void Switch::produce(Node& node, Nanos now) {
 }
 
 void Switch::produce(Player& player, Nanos now) {
-    if (!player.running) return;
+    if (!player.running && !player.fading()) return;
     if (player.finishing && player.first == nullptr) return end_run(player);  // its last frame has been heard by now
     const int real = player.read(player.frame, [this](Parcel* done) { output_.closed(*done); });
-    player.framed = real > 0;
+    const bool tail = player.add_tail();
+    player.framed = real > 0 || tail;
     player.framed_at = now;
-    if (real > 0) record(player, sample_at(now), player.frame);
+    if (player.framed) record(player, sample_at(now), player.frame);
     if (player.column != nullptr) player.heard += real;
 }
 
@@ -51,16 +53,33 @@ void Switch::consume(Node& node, Nanos now) {
     }
 }
 
-bool Switch::mix(const Node& listener, Nanos now, Frame& frame) const {
+bool Switch::mix(const Node& listener, Nanos now, Frame& mixed) const {
     std::array<std::int32_t, frame_samples> sums{};
     bool heard = false;
-    for (const Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) {
-        if (!cell->source.audible_at(now)) continue;
+    for (Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) {
+        if (!cell->source.audible_at(now)) {
+            cell->from = cell->gain;
+            continue;
+        }
         heard = true;
-        for (std::size_t i = 0; i < frame_samples; ++i) sums[i] += scaled(cell->source.frame[i], cell->gain);
+        const Frame& frame = cell->source.frame;
+        const int ramped = cell->from == cell->gain ? 0 : ramp_samples;
+        for (int i = 0; i < ramped; ++i) sums[i] += scaled(frame[i], ramp(cell->from, cell->gain, i));
+        for (int i = ramped; i < frame_samples; ++i) sums[i] += scaled(frame[i], cell->gain);
+        cell->from = cell->gain;
     }
-    std::transform(sums.begin(), sums.end(), frame.begin(), saturate);
+    std::transform(sums.begin(), sums.end(), mixed.begin(), saturate);
     return heard;
+}
+
+// What a gain of zero was the end of has been faded out by now.
+void Switch::drop_faded(Node& listener) {
+    for (Cell *cell = listener.row, *next; cell != nullptr; cell = next) {
+        next = cell->next_in_row;
+        if (cell->gain != 0) continue;
+        gains::unlink(*cell);
+        output_.closed(*cell);
+    }
 }
 
 void Switch::send_mix(Leg& leg, Nanos now) {
@@ -89,7 +108,8 @@ void Switch::send_digits(Leg& leg, Nanos now) {
 
 void Switch::end_run(Player& player) {
     output_.event({Event::Type::play_finished, player.id, player.heard});
-    player.running = player.finishing = player.framed = false;
+    player.running = player.finishing = false;
+    player.framed = player.framed && player.fading();
     player.heard = 0;
 }
 
@@ -100,7 +120,7 @@ bool Switch::wants_ticks(Node& node) const {
         case Kind::leg:
             return as_leg(node).digits_out.busy() || gains::mixes(node) || gains::mixed(node);
         case Kind::player:
-            return static_cast<Player&>(node).running;
+            return static_cast<Player&>(node).sounding();
         case Kind::tap:
             return gains::mixes(node);
         case Kind::side:

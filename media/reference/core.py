@@ -16,7 +16,19 @@ import numpy as np
 
 from media.engine import Codec
 from media.reference.coders import coder, ticks
-from media.reference.nodes import JitterBuffer, Leg, Node, Player, Recorder, Samples, Side, Tap, saturate, scaled
+from media.reference.nodes import (
+    JitterBuffer,
+    Leg,
+    Node,
+    Player,
+    Recorder,
+    Samples,
+    Side,
+    Tap,
+    ramped,
+    saturate,
+    scaled,
+)
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Order, Press
 from media.reference.table import Table
@@ -223,6 +235,8 @@ class Core:
         for node in here:
             self._consume(node, now)
         for node in here:
+            self._table.drop_faded(node)
+        for node in here:
             if isinstance(node, Leg) and not self._table.mixed(node):
                 node.jitter = None
             if not self._wants_ticks(node):
@@ -234,12 +248,13 @@ class Core:
             node.frame, node.framed_at = node.jitter.read(now // SAMPLE_NS), now
             if node.frame is None and node.noise.on:
                 node.frame = node.noise.frame()
-        elif isinstance(node, Player) and node.running:
+        elif isinstance(node, Player) and node.sounding:
             if node.finishing and not node.queue:  # its last frame has been heard by now
                 self._end_run(node)
                 return
             real = node.read()
-            node.frame, node.framed_at = (np.pad(real, (0, FRAME - len(real))) if len(real) else None), now
+            frame = node.add_tail(np.pad(real, (0, FRAME - len(real))))
+            node.frame, node.framed_at = (frame if len(real) or len(node.tail) else None), now
             if node.frame is not None:
                 self._record(node, now // SAMPLE_NS, node.frame)
             if any(True for _ in self._table.column(node)):
@@ -262,12 +277,17 @@ class Core:
         """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""
         if not self._table.mixes(listener):
             return None
-        frames = [
-            scaled(source.frame, gain)
-            for source, gain in self._table.row(listener)
-            if source.frame is not None and now - source.framed_at < FRAME_NS
-        ]
+        frames = []
+        for source, _ in self._table.row(listener):
+            before, gain = self._table.take_ramp(listener, source)
+            if self._audible(source, now) and source.frame is not None:
+                frames.append(ramped(source.frame, before, gain))
         return saturate(np.sum(frames, axis=0, dtype=np.int32)) if frames else None
+
+    @staticmethod
+    def _audible(source: Node, now: int) -> bool:
+        """A frame is taken once by each listener, in the same tick or less than one frame later."""
+        return source.frame is not None and now - source.framed_at < FRAME_NS
 
     def _send_digits(self, leg: Leg, now: int) -> None:
         if not leg.digits_out:
@@ -289,7 +309,7 @@ class Core:
     def _end_run(self, player: Player) -> None:
         self._events.append(("PlayFinished", player.id, player.heard))
         player.running = player.finishing = False
-        player.frame, player.heard = None, 0
+        player.frame, player.heard = (player.frame if len(player.tail) else None), 0
 
     # -- who takes part in ticks
 
@@ -298,7 +318,7 @@ class Core:
             case Leg():
                 return bool(node.digits_out) or self._table.mixes(node) or self._table.mixed(node)
             case Player():
-                return node.running
+                return node.sounding
         return self._table.mixes(node)
 
     def _wake(self, node: Node) -> None:

@@ -30,12 +30,24 @@ Address = tuple[str, int]
 
 UNITY = 1 << 12
 """Gains are fixed point with 12 fractional bits, so that every implementation rounds alike."""
+RAMP = 40
+"""A level changes over 5 ms, or it would be heard as a click."""
 
 
 def scaled(samples: Samples, gain: int) -> npt.NDArray[np.int32]:
     """At unity unchanged, otherwise rounded down. Not yet saturated, so that a sum can be."""
     wide = samples.astype(np.int32)
     return wide if gain == UNITY else (wide * gain) >> 12
+
+
+def ramped(samples: Samples, before: int, gain: int) -> npt.NDArray[np.int32]:
+    """Scaled by ``gain``, after a beginning that comes from the gain of ``before``."""
+    sound = scaled(samples, gain)
+    if before != gain:
+        step = np.arange(RAMP)[: len(samples)]
+        gains = (before * (RAMP - 1 - step) + gain * (step + 1)) // RAMP
+        sound[:RAMP] = samples[:RAMP].astype(np.int32) * gains >> 12
+    return sound
 
 
 def saturate(sums: npt.NDArray[np.int32]) -> Samples:
@@ -202,6 +214,26 @@ class Player(Node):
     running: bool = False
     finishing: bool = False
     heard: int = 0
+    tail: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
+    """What is still to die away after a stop."""
+    _tail_out: bool = False
+
+    @property
+    def sounding(self) -> bool:
+        return self.running or bool(len(self.tail))
+
+    def fade(self) -> None:
+        """Before everything is dropped: the next frame begins with a last 5 ms."""
+        last = self.read()[:RAMP]
+        gains = UNITY * (RAMP - 1 - np.arange(len(last))) // RAMP
+        self.tail, self._tail_out = saturate(last.astype(np.int32) * gains >> 12), False
+
+    def add_tail(self, frame: Samples) -> Samples:
+        """It counts as sounding until everybody has taken the frame that it was added to."""
+        if self._tail_out:
+            self.tail = np.zeros(0, np.int16)
+        self._tail_out = bool(len(self.tail))
+        return saturate(frame.astype(np.int32) + np.pad(self.tail, (0, FRAME - len(self.tail))))
 
     def read(self) -> Samples:
         """Up to one frame of samples."""

@@ -100,7 +100,8 @@ class Switch(Core):
             raise ValueError(f"node {source} makes no sound")
         if not 0 <= gain <= 16:
             raise ValueError("a gain is 0…16")
-        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5))
+        in_a_mix = self._table.mixes(hears) and self._audible(sounds, self._now)
+        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5), in_a_mix=in_a_mix)
         self._wake_with_sources(hears)
 
     def play(self, player: int, pcm: bytes, loop: bool) -> None:
@@ -121,6 +122,9 @@ class Switch(Core):
 
     def stop(self, player: int) -> None:
         found = self._find(player, Player)
+        if found.running and self._audible(found, self._now):
+            found.fade()
+            found.heard += len(found.tail) if any(True for _ in self._table.column(found)) else 0
         found.queue.clear()
         found.played = 0
         self._end_run(found)

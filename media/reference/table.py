@@ -13,14 +13,29 @@ class Table:
 
     def __init__(self) -> None:
         self._gains: dict[tuple[Node, Node], int] = {}
+        self._before: dict[tuple[Node, Node], int] = {}
+        """Where the last frame of a mix left off: the next one goes from there to the gain."""
 
-    def set(self, listener: Node, source: Node, gain: int) -> None:
+    def set(self, listener: Node, source: Node, gain: int, *, in_a_mix: bool) -> None:
+        """``in_a_mix``: the listener has been hearing a mix, and the source sounds. So what is taken away fades out."""
         self._gains.pop((listener, source), None)
-        if gain:
-            self._gains[listener, source] = gain
+        known = self._before.pop((listener, source), 0)
+        before = known if in_a_mix else gain
+        if gain or before:
+            self._gains[listener, source], self._before[listener, source] = gain, before
 
     def clear(self, node: Node) -> None:
         self._gains = {cell: gain for cell, gain in self._gains.items() if node not in cell}
+
+    def take_ramp(self, listener: Node, source: Node) -> tuple[int, int]:
+        """From which gain to which the next frame goes."""
+        gain = self._gains[listener, source]
+        before, self._before[listener, source] = self._before[listener, source], gain
+        return before, gain
+
+    def drop_faded(self, listener: Node) -> None:
+        """What a gain of zero was the end of has been faded out by now."""
+        self._gains = {cell: gain for cell, gain in self._gains.items() if gain or cell[0] is not listener}
 
     def row(self, listener: Node) -> Iterator[tuple[Node, int]]:
         """Whom this one hears."""
@@ -58,4 +73,4 @@ class Table:
         return ((side, gain) for side, gain in self.column(source) if isinstance(side, Side))
 
     def _sounding(self, listener: Node) -> list[tuple[Node, int]]:
-        return [(s, gain) for s, gain in self.row(listener) if not isinstance(s, Player) or s.running]
+        return [(s, gain) for s, gain in self.row(listener) if not isinstance(s, Player) or s.sounding]

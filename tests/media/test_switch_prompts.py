@@ -12,6 +12,8 @@ from tests.media.room import Room, converse, loudness, tone
 
 CALLER, AGENT = 500.0, 900.0
 LEVEL = 4000
+FADE = 40
+"""Samples in which a prompt dies away when it is stopped."""
 
 
 def test_a_prompt_is_heard_sample_by_sample_and_reported(room: Room) -> None:
@@ -56,7 +58,8 @@ def test_stop_tells_what_was_heard(room: Room) -> None:
     room.switch.stop(prompt)
     room.wait(100)
     [event] = room.of(PlayFinished)
-    assert event.samples == len(caller.sound()) == 640
+    assert event.samples == 640 + FADE
+    assert len(caller.sound()) == 800
 
 
 def test_stop_of_an_idle_player_is_answered(room: Room) -> None:
@@ -96,7 +99,7 @@ def test_music_goes_on_after_finish_until_stopped(room: Room) -> None:
     assert len(caller.sound()) == 16_160
     room.switch.stop(music)
     room.wait(100)
-    assert [event.samples for event in room.of(PlayFinished)] == [16_160]
+    assert [event.samples for event in room.of(PlayFinished)] == [16_160 + FADE]
 
 
 def test_speech_that_is_rendered_too_slowly_leaves_a_gap(room: Room) -> None:

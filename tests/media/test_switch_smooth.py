@@ -1,0 +1,110 @@
+"""What changes while somebody listens is heard as a change, not as a click: a tone keeps its energy at its pitch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from media import g711
+from tests.media.room import FarEnd, Room, Samples, converse, loudness, tone
+
+CALLER, AGENT = 500.0, 900.0
+LEVEL = 8000
+
+
+def splash(sound: Samples) -> float:
+    """The loudest energy above 2 kHz in any 8 ms, relative to the whole sound's: a click is broad, a tone is not."""
+    window = np.hanning(64)
+    worst = 0.0
+    for start in range(0, len(sound) - 64, 16):
+        spectrum = np.abs(np.fft.rfft(sound[start : start + 64] * window)) ** 2
+        worst = max(worst, float(spectrum[16:].sum()))
+    return worst / (LEVEL**2 * 64)
+
+
+def speak(room: Room, phones: dict[FarEnd, float], frames: int, first: int = 0) -> None:
+    for number in range(first, first + frames):
+        for phone, hertz in phones.items():
+            phone.say(tone(hertz, 160, LEVEL, start=160 * number))
+        room.wait(20)
+
+
+def hard_cut() -> Samples:
+    """What must not be heard."""
+    sound = tone(CALLER, 4000, LEVEL)
+    sound[2004:] = 0
+    return g711.alaw_decode(g711.alaw_encode(sound))
+
+
+def test_a_hard_cut_would_be_noticed() -> None:
+    assert splash(hard_cut()) > 30 * splash(g711.alaw_decode(g711.alaw_encode(tone(CALLER, 4000, LEVEL))))
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.5, 1.5), (1.5, 0.2), (0.5, 0.0), (0.0, 0.7)])
+def test_a_level_changes_without_a_click(room: Room, before: float, after: float) -> None:
+    caller, listener = room.phone(), room.phone()
+    room.switch.play(room.player(listener), bytes(32_000), False)  # silence, which goes on when nothing else is heard
+    room.gain(listener, caller, before)
+    room.gain(room.phone(), caller, 0.5)  # a second mix: the caller sounds before the listener hears
+    speak(room, {caller: CALLER}, 30)
+    room.wait(3)
+    room.gain(listener, caller, after)
+    speak(room, {caller: CALLER}, 30, 30)
+    sound = listener.sound()[1600:]
+    assert splash(sound) < splash(hard_cut()) / 10
+    assert loudness(sound[-1600:], CALLER) == pytest.approx(after * LEVEL, rel=0.02, abs=9)
+
+
+def test_a_level_takes_5_ms(room: Room) -> None:
+    listener = room.phone()
+    player, other = room.player(listener), room.player(listener)
+    for node in (player, other):
+        room.switch.play(node, np.full(8000, 8000 if node == player else 0, np.int16).tobytes(), False)
+    room.wait(100)
+    room.gain(listener, player, 0.25)
+    listener.heard.clear()
+    room.wait(40)
+    sound = listener.sound()
+    assert sound[0] > 7500
+    assert (np.diff(sound[:41]) <= 0).all()
+    assert set(sound[40:].tolist()) == {int(g711.alaw_decode(g711.alaw_encode(np.array([2000], np.int16)))[0])}
+
+
+def test_a_prompt_that_is_stopped_dies_away(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, tone(CALLER, 8000, LEVEL).tobytes(), False)
+    room.wait(111)
+    room.switch.stop(prompt)
+    room.wait(100)
+    assert splash(caller.sound()[160:]) < splash(hard_cut()) / 10
+    assert not abs(caller.sound()[-100:]).max() > 8
+
+
+def test_a_prompt_may_follow_at_once_on_one_that_was_stopped(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, np.full(800, 8000, np.int16).tobytes(), False)
+    room.wait(41)
+    room.switch.stop(prompt)
+    room.switch.play(prompt, np.full(320, 1000, np.int16).tobytes(), False)
+    caller.heard.clear()
+    room.wait(100)
+    sound = caller.sound()
+    assert len(sound) == 320
+    assert sound[0] > 8000
+    assert set(sound[40:].tolist()) == {int(g711.alaw_decode(g711.alaw_encode(np.array([1000], np.int16)))[0])}
+
+
+def test_nobody_hears_himself_in_a_conference(room: Room) -> None:
+    phones = [room.phone() for _ in range(5)]
+    for listener in phones:
+        for source in phones:
+            if listener is not source:
+                room.gain(listener, source)
+    tones = {phone: 300.0 + 200 * number for number, phone in enumerate(phones)}
+    converse(room, 60, tones)
+    for listener in phones:
+        for source, hertz in tones.items():
+            expected = 0.0 if source is listener else 4000
+            assert loudness(listener.sound()[1600:], hertz) == pytest.approx(expected, abs=120)
