@@ -38,9 +38,10 @@ async def holding(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note
 async def _entertain(phone: Phone, ticket: Ticket, voice: Voice, music: Sound, note: Note) -> None:
     said = 0
     while True:
-        if ticket.position and ticket.position != said:
-            said = ticket.position
-            await _announce(phone, voice, said, note)
+        position = ticket.position
+        if position and position != said:
+            await _announce(phone, voice, position, note)
+        said = position  # 0 as well: whoever is out of the line waits for nothing but the agent
         playback = await phone.play(music, loop=True)
         try:
             async with asyncio.timeout(ticket.queue.announce_every or None):
