@@ -20,6 +20,8 @@ style: .stamps/dev  ## formatting rules and the layer contract
 types: .stamps/dev .stamps/core  ## strict types
 	$(BIN)/mypy
 
+include media/core/fuzz/Makefile
+
 bench: .stamps/dev .stamps/core .stamps/models  ## make bench NAME=call
 	$(BIN)/python -m bench $(NAME)
 

@@ -14,7 +14,7 @@ class SampleClock {
     }
 
   private:
-    std::int64_t ticks_ = std::int64_t{1} << 40;  // far from zero, where a division would round to the other side
+    std::int64_t ticks_ = std::int64_t{3} << 40;  // a multiple of every ratio, far from zero: divisions round alike
     std::uint32_t timestamp_ = 0;
 };
 
