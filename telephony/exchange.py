@@ -235,7 +235,7 @@ class Telephony:
         assert self._on_call is not None
         task, refuse_with = asyncio.current_task(), 480
         assert task is not None
-        # Not before it runs: a task that is cancelled first never begins, and nobody would write down that a caller hung
+        # Not before it runs: a task that is cancelled first never begins, and nobody would note that a caller hung
         # up at once. This one's first word to its phone raises LegGone.
         leg.when_over(lambda hangup: task.cancel() if hangup.by is not Side.HOTLINE else None)
         try:

@@ -54,7 +54,7 @@ def fresh(suite: SrtpSuite, tag: int) -> KeyLine:
 
 
 def offered(current: SrtpKeys | None = None) -> tuple[KeyLine, ...]:
-    """What we offer: every suite, the best first, each with a key of its own; in a call that has its keys, ours again."""
+    """What we offer: every suite, the best first, each with a key of its own; in a protected call our key again."""
     if current is not None:
         return (KeyLine(1, current.suite, current.send),)
     return tuple(fresh(suite, tag) for tag, suite in enumerate(PREFERRED, start=1))
