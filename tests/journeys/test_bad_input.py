@@ -37,10 +37,10 @@ pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="module")]
 MAIN, ECHO, MUSIC, DESK = "4008001234", "9196", "9197", "9198"
 LAG = 1.0
 """Seconds that a recording may be behind: 0.3 for packets that come late, 0.5 between two rounds of writing."""
-GREETING, HELP, AGAIN, REFUNDS, CONNECTING = (
+GREETING, HELP, AGAIN, REFUNDS, CONNECTING, MENU = (
     "您好，欢迎致电客服热线。", "请问有什么可以帮您？",
     "不好意思，我没有听清。您可以说，查订单，退款，投诉，或者转人工。", "好的，我为您转接退款专员，请稍等。",
-    "正在为您转接人工客服，请稍候。",
+    "正在为您转接人工客服，请稍候。", "查订单请按1，退款请按2，投诉请按3，人工服务请按0，重听请按星号键。",
 )
 
 
@@ -198,14 +198,23 @@ async def test_a_recogniser_that_dies_costs_one_utterance(server: Hotline) -> No
         for pid in helpers(server, "asr.worker"):
             os.kill(pid, signal.SIGKILL)
         await story(server, caller, "recogniser.down")
-        await caller.hears(recorded(AGAIN), 40)
+        async with asyncio.timeout(60):  # asked again where a new one is soon ready, sent to the keypad otherwise
+            while not any(contains(recorded(text), caller.heard()) for text in (AGAIN, MENU)):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        caller.press("2")
+        await caller.hears(recorded(REFUNDS), 40)
+    async with asyncio.timeout(60):
+        while (await server.get("/health"))["parts"]["recogniser"] != "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    async with calling(server, MAIN) as caller:
+        await caller.hears(recorded(HELP), 30)
         caller.says(recorded("我要退款"))
         await caller.hears(recorded(REFUNDS), 40)
     events = await story(server, caller, "call.accounted")
     assert [event["details"]["intent"] for event in events if event["kind"] == "intent.understood"] == ["refund"]
 
 
-async def test_a_synthesiser_that_dies_is_not_heard(server: Hotline) -> None:
+async def test_a_synthesiser_that_dies_costs_a_sentence_at_most(server: Hotline) -> None:
     workers = helpers(server, "ivr.voice.worker")
     if not workers:
         pytest.skip("no synthesiser is here: callers hear recorded prompts")
@@ -216,9 +225,9 @@ async def test_a_synthesiser_that_dies_is_not_heard(server: Hotline) -> None:
         await caller.hears(recorded("您最近一笔订单，"), 30)  # what follows is in no recording
         await caller.hears(recorded("请问还有什么可以帮您？"), 60)
     events = await story(server, caller, "call.accounted")
-    (order,) = (e["details"] for e in events if e["kind"] == "prompt.played" and e["details"]["step"] == "latest_order")
-    assert order["seconds"] > 3
-    assert not [event for event in events if event["kind"] == "voice.failed"]
+    assert [event["details"]["found"] for event in events if event["kind"] == "service.answered"] == [True]
+    # A new one that is not ready within the conversation's patience is not waited for.
+    assert [event["kind"] for event in events].count("voice.failed") <= 1
     async with asyncio.timeout(60):
         while not set(helpers(server, "ivr.voice.worker")) - set(workers):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
