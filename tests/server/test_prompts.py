@@ -1,0 +1,22 @@
+"""What callers hear in fixed words is recorded with the dialplans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ivr.voice.cache import read_manifest
+from selfservice import catalogue
+from server.flows import load_flows
+from server.prompts import fixed_sentences
+from server.settings import load_settings
+from storage import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_fixed_sentence_of_the_demo_is_recorded() -> None:
+    flows = load_flows(load_settings(ROOT / "hotline.toml"), catalogue(Database("")))
+    sentences = list(fixed_sentences(flows))
+    missing = set(sentences) - set(read_manifest(ROOT / "dialplans" / "prompts"))
+    assert "现在正在派送。" in sentences
+    assert not missing, "hotline prompts | python -m ivr.voice.record -"
