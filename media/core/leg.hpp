@@ -10,6 +10,7 @@
 #include "node.hpp"
 #include "noise.hpp"
 #include "outgoing.hpp"
+#include "placement.hpp"
 #include "srtp.hpp"
 #include "tones.hpp"
 

@@ -27,6 +27,9 @@ class Outgoing {
         bool operator==(const Feed&) const = default;
     };
 
+    // The newest packet was one of our own mix.
+    bool mixing() const { return feed_ == own; }
+
     // The header for a packet of `feed` that passes through, or nothing when it is older than the change of feeds.
     // `heard` is how much of the packet's sound lies behind its timestamp already: an event's duration, else 0.
     std::optional<rtp::Header> relay(Feed feed, const rtp::Packet& packet, std::uint32_t heard, std::uint32_t length,

@@ -66,6 +66,7 @@ class Switch {
     rtp::Bytes open(Leg& leg, rtp::Bytes bytes);
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
     void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
+    void catch_up(Leg& listener, const Leg& source);
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
     void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);

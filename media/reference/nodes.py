@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from media._core import Srtp, ToneDigits
 from media.engine import Codec
 from media.reference.coders import G711, Coder, coder
+from media.reference.jitter import JitterBuffer
+from media.reference.levels import RAMP, UNITY, Samples, saturate, scaled
 from media.reference.noise import ComfortNoise
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
 from media.reference.streams import (
@@ -25,33 +26,7 @@ from media.reference.streams import (
     SampleClock,
 )
 
-Samples = npt.NDArray[np.int16]
 Address = tuple[str, int]
-
-UNITY = 1 << 12
-"""Gains are fixed point with 12 fractional bits, so that every implementation rounds alike."""
-RAMP = 40
-"""A level changes over 5 ms, or it would be heard as a click."""
-
-
-def scaled(samples: Samples, gain: int) -> npt.NDArray[np.int32]:
-    """At unity unchanged, otherwise rounded down. Not yet saturated, so that a sum can be."""
-    wide = samples.astype(np.int32)
-    return wide if gain == UNITY else (wide * gain) >> 12
-
-
-def ramped(samples: Samples, before: int, gain: int) -> npt.NDArray[np.int32]:
-    """Scaled by ``gain``, after a beginning that comes from the gain of ``before``."""
-    sound = scaled(samples, gain)
-    if before != gain:
-        step = np.arange(RAMP)[: len(samples)]
-        gains = (before * (RAMP - 1 - step) + gain * (step + 1)) // RAMP
-        sound[:RAMP] = samples[:RAMP].astype(np.int32) * gains >> 12
-    return sound
-
-
-def saturate(sums: npt.NDArray[np.int32]) -> Samples:
-    return np.clip(sums, -32768, 32767).astype(np.int16)
 
 
 @dataclass(eq=False)
@@ -61,42 +36,6 @@ class Node:
     id: int
     frame: Samples | None = None
     framed_at: int = 0
-
-
-class JitterBuffer:
-    """The samples of a leg that sounds in a mix, read 60 ms after they were due."""
-
-    DELAY, SIZE = 480, 2048
-
-    def __init__(self, now: int) -> None:
-        self._samples = np.zeros(self.SIZE, np.int16)
-        self._placement = Placement(self.DELAY, self.DELAY)
-        self._played = self._heard_until = now
-
-    def forget_timing(self) -> None:
-        self._placement.forget()
-
-    def write(self, timestamp: int, arrival: int, samples: Samples) -> None:
-        place = self._placement.place(timestamp, arrival)
-        if place is None:
-            return
-        at = np.arange(len(samples)) + place + self.DELAY
-        fits = (at >= self._played) & (at < self._played + self.SIZE)
-        self._samples[at[fits] % self.SIZE] = samples[fits]
-        self._heard_until = max(self._heard_until, place + self.DELAY + len(samples))
-
-    def read(self, now: int) -> Samples | None:
-        """Take the frame that begins at ``now``; None when the source has nothing to say."""
-        self._take(now - self._played)
-        frame = self._take(FRAME)
-        return frame if now < self._heard_until else None
-
-    def _take(self, count: int) -> Samples:
-        at = (self._played + np.arange(count)) % self.SIZE
-        taken = self._samples[at]
-        self._samples[at] = 0
-        self._played += count
-        return taken
 
 
 class Origin:
@@ -180,8 +119,9 @@ class Leg(Node):
     digits_out: deque[Press] = field(default_factory=deque)
     timeline: Placement = field(default_factory=lambda: Placement(2400 - FRAME, 480))
     """For recordings: what comes 280 ms late still finds its place."""
-    jitter: JitterBuffer | None = None
-    """Set while some listener mixes this leg."""
+    jitter: JitterBuffer = field(default_factory=JitterBuffer)
+    feeding: bool = False
+    """Some listener mixes this leg, so the jitter buffer is in use."""
     silence_said: bool = False
     packets_in: int = 0
     packets_out: int = 0

@@ -83,6 +83,11 @@ class Outgoing:
         self.ratio = 1
         """Ticks of this stream's RTP clock in one 8 kHz sample."""
 
+    @property
+    def mixing(self) -> bool:
+        """The newest packet was one of our own mix."""
+        return self._feed == (0, 0)
+
     def relay(self, feed: tuple[int, int], packet: Packet, heard: int, length: int, now: int) -> Packet | None:
         """Renumber ``packet`` of ``feed``; None when it is older than the change of feeds.
 

@@ -10,9 +10,11 @@ import numpy as np
 from media._core import Srtp, ToneDigits
 from media.engine import Codec
 from media.reference.coders import coder
-from media.reference.core import Core, NodeType
-from media.reference.nodes import UNITY, Leg, Node, Player, Recorder, Side, Tap
+from media.reference.core import Core
+from media.reference.levels import UNITY
+from media.reference.nodes import Leg, Node, Player, Recorder, Side, Tap
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
+from media.reference.ticks import NodeType
 
 
 def check_piece(piece_ms: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from media.reference.coders import relayable
-from media.reference.nodes import UNITY, Leg, Node, Player, Side, Tap
+from media.reference.levels import UNITY
+from media.reference.nodes import Leg, Node, Player, Side, Tap
 
 
 class Table:

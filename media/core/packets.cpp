@@ -1,0 +1,175 @@
+#include "switch.hpp"
+
+namespace media {
+
+namespace {
+
+// How much of an event's sound lies behind its timestamp, in ticks of the audio's clock.
+std::uint32_t event_ticks(const Leg& leg, const rtp::Packet& packet) {
+    const auto duration = static_cast<std::uint32_t>(read_event(packet.payload).duration);
+    return duration * static_cast<std::uint32_t>(clock_ratio(leg.format.codec) / leg.format.digit_ratio);
+}
+
+// Durations count in the clock of each side's own telephone-event (RFC 4733 section 2.3.5).
+void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to) {
+    for (std::size_t at = 0; at < from.size(); at += event_size, to += event_size) {
+        std::copy_n(&from[at], event_size, to);
+        rtp::write16(to + 2, static_cast<std::uint16_t>(std::min(rtp::read16(&from[at + 2]) * to_ratio / from_ratio, 0xFFFF)));
+    }
+}
+
+}  // namespace
+
+// ---- packets
+
+void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
+    now_ = std::max(now_, now);
+    if (leg.security.receive && (bytes = open(leg, bytes)).empty()) return leg.counters.strangers.add(1);
+    const auto packet = rtp::parse(bytes);
+    const auto heard = packet ? leg.understand(*packet) : std::nullopt;
+    if (!heard) return leg.counters.malformed.add(1);
+    if (!leg.origin.admit(from, now)) return leg.counters.strangers.add(1);
+    const std::uint32_t epoch = leg.in.epoch;
+    const Order order = leg.in.receive(*packet);
+    if (order == Order::refused) return;
+    if (epoch != leg.in.epoch) {
+        leg.timeline.forget();
+        leg.jitter.forget_timing();
+    }
+    const bool first = leg.counters.packets_in.get() == 0;
+    leg.counters.packets_in.add(1);
+    leg.counters.last_packet.set(now);
+    leg.silence_said = false;
+    relay(leg, *packet, *heard);  // before anything else: nobody waits for our bookkeeping
+    if (first) output_.event({Event::Type::first_packet, leg.id, 0, from});
+    if (heard->content == Content::event) return digit(leg, *packet);
+    if (heard->content == Content::comfort_noise) return leg.noise.begin(packet->payload);
+    leg.noise.end();
+    distribute(leg, *packet, heard->codec, order);
+}
+
+// What an SRTP packet holds; nothing when it is not from the far end, or is one that came before.
+rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes) {
+    if (bytes.size() > opened_.size()) return {};
+    std::copy(bytes.begin(), bytes.end(), opened_.begin());
+    return {opened_.data(), leg.security.receive->unprotect(opened_.data(), bytes.size())};
+}
+
+void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column)
+        if (cell->listener.kind == Kind::leg && gains::feed(cell->listener).direct == &leg)
+            relay_to(as_leg(cell->listener), leg, packet, heard);
+}
+
+void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard) {
+    if (!listener.origin.known()) return;
+    const Outgoing::Feed feed{source.id, source.in.epoch};
+    const bool event = heard.content == Content::event;
+    const bool noise = heard.content == Content::comfort_noise;
+    if ((noise && !listener.format.comfort_noise) || (event && listener.format.digit_payload_type < 0))
+        return listener.out.skip(feed, packet);
+    catch_up(listener, source);
+    const std::uint32_t played = event ? event_ticks(source, packet) : 0;
+    const std::uint32_t length = event || noise ? 0 : ticks(heard.codec, packet.payload);
+    auto header = listener.out.relay(feed, packet, played, length, now_);
+    if (!header) return;
+    header->payload_type =
+        static_cast<std::uint8_t>(event ? listener.format.digit_payload_type
+                                  : noise ? comfort_noise_type : listener.format.payload_type);
+    std::uint8_t* payload = &packet_[rtp::header_size];
+    if (event) {
+        copy_events(packet.payload, source.format.digit_ratio, listener.format.digit_ratio, payload);
+    } else if (noise || heard.codec == listener.format.codec) {
+        std::copy(packet.payload.begin(), packet.payload.end(), payload);
+    } else {
+        const auto& table = heard.codec == Codec::pcma ? g711::alaw_to_ulaw : g711::ulaw_to_alaw;
+        for (const std::uint8_t code : packet.payload) *payload++ = table[code];
+    }
+    send(listener, *header, packet.payload.size());
+}
+
+// Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once.
+void Switch::catch_up(Leg& listener, const Leg& source) {
+    if (!listener.out.mixing() || !is_g711(listener.format.codec)) return;
+    std::array<Sample, JitterBuffer::longest + rtp::max_payload> room;
+    auto rest = source.jitter.rest(sample_at(now_), room);
+    while (!rest.empty()) {
+        const auto samples = rest.first(std::min<std::size_t>(rest.size(), frame_samples));
+        rest = rest.subspan(samples.size());
+        const std::size_t size =
+            listener.coder->encode(samples, std::span(packet_).subspan(rtp::header_size, rtp::max_payload));
+        rtp::Header header = listener.out.frame(now_, static_cast<int>(samples.size()), false);
+        header.payload_type = listener.format.payload_type;
+        send(listener, header, size);
+    }
+}
+
+void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
+    rtp::write_header(packet_.data(), header);
+    std::size_t size = rtp::header_size + payload_size;
+    if (leg.security.send) size = leg.security.send->protect(packet_.data(), size);
+    if (size == 0) return;
+    leg.counters.packets_out.add(1);
+    output_.send(leg, {packet_.data(), size});
+}
+
+void Switch::digit(Leg& leg, const rtp::Packet& packet) {
+    const auto key = leg.digits_in.receive(packet.ssrc, packet.timestamp, read_event(packet.payload));
+    if (!key) return;
+    output_.event({Event::Type::digit, leg.id, *key});
+    // A relay has passed the packets on already; a mix carries no events, so its listeners get a press of their own.
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::leg || !gains::mixes(cell->listener)) continue;
+        Leg& listener = as_leg(cell->listener);
+        if (listener.format.digit_payload_type >= 0)
+            send_digit(listener, static_cast<std::uint8_t>(keys.find(*key)), 1280);
+    }
+}
+
+void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order) {
+    if (order == Order::late && !leg.coder->takes_late()) return;
+    const std::uint32_t timestamp = leg.clock.samples(packet.timestamp, clock_ratio(codec));
+    if (order == Order::newest) leg.in.time(timestamp, sample_at(now_));
+    const std::span<Sample> room(decoded_);
+    if (order == Order::newest && leg.in.missing > 0 && codec == leg.format.codec) {
+        const std::size_t recovered = leg.coder->recover(packet.payload, room);
+        sound(leg, timestamp - static_cast<std::uint32_t>(recovered), room.first(recovered), order);
+    }
+    const std::size_t count = leg.decode(packet.payload, codec, room);
+    if (count == 0) leg.counters.malformed.add(1);
+    sound(leg, timestamp, room.first(count), order);
+}
+
+// Samples of a leg, and where they belong on its sender's clock, for everybody who does not get them by relay.
+void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order) {
+    if (samples.empty()) return;
+    const std::int64_t arrival = sample_at(now_);
+    if (leg.feeding) leg.jitter.write(timestamp, samples);
+    else if (order == Order::newest) leg.jitter.remember(arrival, samples);
+    if (const auto at = leg.timeline.place(timestamp, arrival)) record(leg, *at, samples);
+    if (order != Order::newest) return;  // a recogniser cannot go back
+    if (leg.tones)
+        leg.tones->hear(timestamp, leg.in.missing > 0, samples,
+                        [&](char key) { output_.event({Event::Type::tone_digit, leg.id, key}); });
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
+        Tap& tap = static_cast<Tap&>(cell->listener);
+        tap.push(samples, cell->gain, [&](std::span<const Sample> piece) { output_.tap(tap, piece); });
+    }
+}
+
+void Switch::commit(Recorder& recorder) {
+    while (const auto frames = recorder.ready(sample_at(now_))) output_.recorded(recorder, frames);
+}
+
+// A recording moves on with what is added to it: it needs no ticks, and no timer has to wake anybody for it.
+void Switch::record(const Node& source, std::int64_t at, std::span<const Sample> samples) {
+    for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) {
+        if (cell->listener.kind != Kind::side) continue;
+        const Side& side = static_cast<Side&>(cell->listener);
+        commit(side.recorder);
+        side.recorder.add(side.channel, at, samples, cell->gain);
+    }
+}
+
+}  // namespace media
