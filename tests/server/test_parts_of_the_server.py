@@ -363,7 +363,7 @@ def test_the_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
     # Only what exists is accepted as a program, and the project need not be installed where the unit expects it.
     copy = tmp_path / "hotline.service"
     copy.write_text(unit.replace(program, "/bin/true").replace("file:/opt/hotline/README.md", "man:true(1)"))
-    verify = ["systemd-analyze", "verify", "--man=no", copy]
+    verify = ["systemd-analyze", "verify", "--man=no", str(copy)]
     verdict = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (verdict.returncode, verdict.stderr) == (0, "")
 
