@@ -138,15 +138,20 @@ async def mix(seconds: float) -> dict[str, float]:
 
 
 async def most(seconds: float) -> dict[str, float]:
-    """More and more calls until the 99th percentile of the delay is over 5 ms or packets are lost."""
+    """More and more calls until the 99th percentile of the delay is over 5 ms or packets are lost, twice in a row: a
+    neighbour's moment of work must not count as ours."""
     carried = 0
-    for calls in range(STEP * 4, MOST + 1, STEP):
-        async with engine(calls) as process:
-            run = await loaded(process, min(seconds, 5.0))
-        if run.load.delay_ms.p99 > WITHIN_MS or run.load.loss > 0.001:
+    for calls in range(STEP * 2, MOST + 1, STEP):
+        if not await carries(calls, min(seconds, 5.0)) and not await carries(calls, min(seconds, 5.0)):
             break
         carried = calls
     return {"one_core_calls": carried}
+
+
+async def carries(calls: int, seconds: float) -> bool:
+    async with engine(calls) as process:
+        load = (await loaded(process, seconds)).load
+    return load.delay_ms.p99 <= WITHIN_MS and load.loss <= 0.001
 
 
 async def cycles(count: int) -> None:

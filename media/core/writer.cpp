@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t header_size = 44;
 constexpr std::int64_t frame_size = 4;  // two channels of 16 bits
-constexpr int round_ms = 500;
+constexpr int round_ms = 900;
 
 // The canonical header of a stereo 8 kHz 16-bit WAV file that holds `frames`.
 std::array<char, header_size> wav_header(std::int64_t frames) {
