@@ -20,6 +20,7 @@ from tests.journeys.floor import Floor, layout, new_floor
 from tests.partners.audio import Pcm
 from tests.partners.hotline import ROOT, Hotline, running
 from tests.partners.phone import PhonePartner, PhoneSettings
+from tests.partners.registrar import forget
 from tests.partners.sipp import SippCaller
 
 FULL_NUMBER = re.compile(r"13800138\d{3}|1391234567\d|65551234")
@@ -70,9 +71,20 @@ async def at_work(hotline: Hotline, phone: Phone) -> AsyncIterator[Phone]:
     async with phone:
         await phone.registered(15)
         await _state(hotline, phone.settings.user, "idle")
-        yield phone
-        await phone.unregister()
-        await _state(hotline, phone.settings.user, "offline")
+        try:
+            yield phone
+        finally:  # also of a test that failed, or the next one would find an agent who is not there
+            await phone.unregister()
+            await _gone_home(hotline, phone.settings.user)
+
+
+async def _gone_home(hotline: Hotline, agent: str) -> None:
+    """pyVoIP, stopped right after a call, now and then forgets to unregister: then it is done in its place."""
+    try:
+        await _state(hotline, agent, "offline", 5)
+    except TimeoutError:
+        assert await forget(("127.0.0.1", hotline.layout.sip_port), agent, hotline.passwords[agent]) == 200
+        await _state(hotline, agent, "offline")
 
 
 async def _state(hotline: Hotline, agent: str, state: str, within: float = 10) -> None:

@@ -62,7 +62,7 @@ steps:
     menu: keys
   order:
     serve: latest_order
-    say: 您最近一笔订单，{{status}}。
+    say: 您最近一笔订单，现在{{status}}。
     found: more
     not_found: bye
     failed: bye

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -30,9 +30,14 @@ def descriptors() -> int:
 
 
 def bound_ports() -> list[int]:
-    """The UDP ports of the media range that anybody has."""
-    rows = Path("/proc/self/net/udp").read_text().splitlines()[1:]
-    return [port for row in rows if (port := int(row.split()[1].partition(":")[2], 16)) in PORTS]
+    """The UDP ports of the media range that this process has."""
+    rows = [row.split() for row in Path("/proc/self/net/udp").read_text().splitlines()[1:]]
+    ours = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that lists the folder is gone by now
+            ours.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+    ports = {int(row[1].partition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in ours}
+    return sorted(ports & set(PORTS))
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ name = "carrier"
 addresses = ["127.0.0.1", "127.0.0.2"]
 [queues.service]
 skills = ["service"]
-ring_seconds = 3
+ring_seconds = 5
 wrap_up_seconds = 0
 [queues.refunds]
 skills = ["refunds"]
