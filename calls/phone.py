@@ -75,7 +75,8 @@ class Phone(Protocol):
         """Drop the keys that were pressed and not yet read."""
 
     def tapped(self, fd: int) -> AbstractContextManager[None]:
-        """While inside, copy what this party says to ``fd`` (datagram socket): 20 ms of 8 kHz s16le PCM each.
+        """While inside, copy what this party says to ``fd`` (datagram socket): 8 kHz s16le PCM, each
+        datagram one or a few times 20 ms (320 bytes).
 
         The descriptor stays the caller's to close, after the block. Full sockets drop and count; audio never waits.
         """

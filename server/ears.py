@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from asr.vad import FRAME_BYTES, VoiceDetector
 from calls import Phone
 
+_LONGEST = 8 * FRAME_BYTES
+"""Bytes of the longest piece that a tap writes: 100 ms, and room."""
 _STARTS = 5
 """Voiced frames of 20 ms in a row that are speech, not a click."""
 
@@ -28,7 +30,7 @@ class Ears:
             end.setblocking(False)
             self._stack.enter_context(end)
         self._stack.enter_context(self._phone.tapped(theirs.fileno()))
-        self._loop.add_reader(ours, self._frame, ours)
+        self._loop.add_reader(ours, self._piece, ours)
         self._stack.callback(self._loop.remove_reader, ours)
         return self
 
@@ -41,7 +43,8 @@ class Ears:
 
     async def silence(self, seconds: float) -> None:
         """Wait until nothing was said for so long."""
-        while (left := self._last + seconds - self._loop.time()) > 0:  # noqa: ASYNC110 - silence ends a time after the last sound
+        # Silence is no event: it has come when so much time has passed since the last sound.
+        while (left := self._last + seconds - self._loop.time()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left)
 
     def forget(self) -> None:
@@ -49,8 +52,12 @@ class Ears:
         self._began.clear()
         self._run = 0
 
-    def _frame(self, ours: socket.socket) -> None:
-        frame = ours.recv(FRAME_BYTES)
+    def _piece(self, ours: socket.socket) -> None:
+        piece = ours.recv(_LONGEST)
+        for at in range(0, len(piece), FRAME_BYTES):
+            self._frame(piece[at : at + FRAME_BYTES])
+
+    def _frame(self, frame: bytes) -> None:
         self._run = self._run + 1 if self._vad.voiced(frame) else 0
         if self._run:
             self._last = self._loop.time()

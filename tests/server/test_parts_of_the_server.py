@@ -252,7 +252,8 @@ class Tapped:
             yield
 
 
-async def test_ears_tell_speech_from_a_click_and_from_silence() -> None:
+@pytest.mark.parametrize("frames", [1, 2])
+async def test_ears_tell_speech_from_a_click_and_from_silence(frames: int) -> None:
     phone = Tapped()
     speaking, silence = speechlike(1.0).astype("<i2").tobytes(), bytes(320)
     click = (np.ones(160) * 20000).astype("<i2").tobytes()
@@ -269,7 +270,7 @@ async def test_ears_tell_speech_from_a_click_and_from_silence() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await ears.speech()
-        await hears(*(speaking[at : at + 320] for at in range(0, len(speaking), 320)))
+        await hears(*(speaking[at : at + 320 * frames] for at in range(0, len(speaking), 320 * frames)))
         async with asyncio.timeout(5):
             await ears.speech()
             said = loop.time()
