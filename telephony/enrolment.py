@@ -17,6 +17,7 @@ from telephony.transport.udp import UdpTransport
 
 GRANTED_WITHIN = 8.0
 """Seconds for the first REGISTER and its challenge."""
+TAKEN_BACK_WITHIN = 2.0
 
 
 class Enrolments:
@@ -43,8 +44,21 @@ class Enrolments:
         except TimeoutError:
             raise CallFailed(408, f"{registrar} does not answer") from None
         finally:
-            registration.stop(sip.now())
-            sip.flush()
+            await asyncio.shield(self._take_back(sip, registration))
+
+    async def _take_back(self, sip: UdpTransport, registration: Registration) -> None:
+        """Unregister, and wait until that is granted: it is challenged too, and somebody has to answer that."""
+        taken_back = self._kept[registration] = asyncio.get_running_loop().create_future()
+        was_registered = registration.registered
+        registration.stop(sip.now())
+        sip.flush()
+        try:
+            if was_registered:
+                async with asyncio.timeout(TAKEN_BACK_WITHIN):
+                    await taken_back
+        except TimeoutError:
+            pass  # the registrar is gone, or will let it expire
+        finally:
             del self._kept[registration]
 
     def take(self, event: Responded, now: float) -> None:
