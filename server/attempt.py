@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -196,9 +196,9 @@ async def _rings(agent: Agent, ears: Ears) -> bool:
     return agent.rang.is_set()
 
 
-async def _within(seconds: float, happening: object, otherwise: str) -> None:
+async def _within(seconds: float, happening: Awaitable[object], otherwise: str) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await happening  # type: ignore[misc]
+            await happening
     except TimeoutError:
         raise WentWrong(f"{otherwise} within {seconds:.0f} s") from None

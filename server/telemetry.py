@@ -1,10 +1,9 @@
-"""How the server is doing: how long the event loop was held up, and numbers for whoever asks."""
+"""How long the event loop was held up; `server/web.py` tells whoever asks for it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
 
 from calls import Clock
 
@@ -36,17 +35,3 @@ class LoopWatch:
         if late > STALL_SECONDS:
             self.stalls += 1
             log.warning("the event loop stood still for %.0f ms", late * 1000)
-
-
-class Gauges:
-    """Named numbers, each read when asked for."""
-
-    def __init__(self) -> None:
-        self._sources: list[Callable[[], Mapping[str, float]]] = []
-
-    def add(self, source: Callable[[], Mapping[str, float]]) -> None:
-        """``source`` returns metric name → value."""
-        self._sources.append(source)
-
-    def read(self) -> dict[str, float]:
-        return {name: value for source in self._sources for name, value in source().items()}

@@ -31,7 +31,7 @@ from server.hold import CONNECTING, holding, place
 from server.journey import _talk
 from server.parts import Parts
 from server.settings import Settings, TrunkSettings
-from server.telemetry import STALL_SECONDS, Gauges, LoopWatch
+from server.telemetry import STALL_SECONDS, LoopWatch
 from server.timeline import Timeline
 from server.wiring import Server
 from storage import EventLog
@@ -393,12 +393,3 @@ async def test_the_watch_measures_by_the_clock() -> None:
             await asyncio.sleep(0.01)
     watching.cancel()
     assert watch.worst == pytest.approx(0.48)
-
-
-def test_gauges_are_read_when_asked_for() -> None:
-    level = [1.0]
-    gauges = Gauges()
-    gauges.add(lambda: {"a": level[0]})
-    gauges.add(lambda: {"b": 2.0})
-    level[0] = 7.0
-    assert gauges.read() == {"a": 7.0, "b": 2.0}
