@@ -76,8 +76,8 @@ class Media:
         _port("[media] port_high", self.port_high)
         if self.port_high - self.port_low < 3:
             raise ConfigError("[media] port_high", f"{self.port_low}–{self.port_high} is too small", "leave at least 4")
-        if not 1 <= self.threads <= 64:
-            raise ConfigError("[media] threads", f"{self.threads} is not between 1 and 64")
+        if self.threads != 1:
+            raise ConfigError("[media] threads", f"{self.threads} is not possible", "the media core has one thread: 1")
         _seconds("[media] silence_after", self.silence_after)
 
 
