@@ -213,13 +213,6 @@ void Engine::tap(Tap& tap, std::span<const Sample> piece) {
     if (::send(tap.socket, piece.data(), piece.size_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
 }
 
-void Engine::recorded(Recorder& recorder, std::int64_t frames) {
-    Block* place = recorder.blocks.back();
-    recorder.take(frames, place);
-    if (place != nullptr) recorder.blocks.push();
-    else recorder.blocks_dropped.fetch_add(1, std::memory_order_relaxed);
-}
-
 void Engine::recorded_all(Recorder& recorder) {
     recorder.finished.store(true, std::memory_order_release);
     writer_.hurry();

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "desk.hpp"
+#include "ring.hpp"
 #include "writer.hpp"
 
 namespace media {
@@ -54,7 +55,6 @@ class Engine final : public Desk, private Output {
 
     void send(Leg& leg, rtp::Bytes packet) override;
     void tap(Tap& tap, std::span<const Sample> piece) override;
-    void recorded(Recorder& recorder, std::int64_t frames) override;
     void recorded_all(Recorder& recorder) override;
     void event(const Event& event) override;
     void unsettled(Leg& leg) override;

@@ -57,7 +57,8 @@ class BareSwitch final : public Desk, private Output {
         return add_leg({ssrc, sequence, timestamp}).id;
     }
     std::pair<int, int> open_recorder() {
-        const Recorder& recorder = add_recorder();
+        Recorder& recorder = add_recorder();
+        recorders_.push_back(&recorder);
         return {recorder.left.id, recorder.right.id};
     }
     int open_tap(int piece_ms) {
@@ -78,7 +79,10 @@ class BareSwitch final : public Desk, private Output {
 
     nb::list take_sent() { return std::exchange(sent_, nb::list()); }
     nb::list take_tapped() { return std::exchange(tapped_, nb::list()); }
-    nb::list take_recorded() { return std::exchange(recorded_, nb::list()); }
+    nb::list take_recorded() {
+        for (Recorder* recorder : recorders_) write(*recorder);
+        return std::exchange(recorded_, nb::list());
+    }
     nb::list take_events() { return event_list(std::exchange(events_, {})); }
 
   private:
@@ -92,21 +96,31 @@ class BareSwitch final : public Desk, private Output {
     void tap(Tap& tap, std::span<const Sample> piece) override {
         tapped_.append(nb::make_tuple(tap.id, bytes_of(piece, piece.size())));
     }
-    void recorded(Recorder& recorder, std::int64_t frames) override {
-        Block block;
-        recorder.take(frames, &block);
-        recorded_.append(nb::make_tuple(recorder.left.id, block.start,
-                                        bytes_of(block.samples, 2 * static_cast<std::size_t>(block.frames))));
+    void recorded_all(Recorder& recorder) override {
+        write(recorder);
+        std::erase(recorders_, &recorder);
+        delete &recorder;
     }
-    void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event& event) override { events_.push_back(event); }
     void unsettled(Leg&) override {}
     void closed_leg(Leg& leg) override { delete &leg; }
     void closed_tap(Tap& tap) override { delete &tap; }
     void closed(Parcel& parcel) override { delete &parcel; }
 
+    // What the writer thread does elsewhere, in blocks of 20 ms.
+    void write(Recorder& recorder) {
+        std::array<Sample, 2 * frame_samples> room;
+        while (const auto frames = std::min<std::int64_t>(recorder.waiting(), frame_samples)) {
+            const std::span block = std::span(room).first(2 * static_cast<std::size_t>(frames));
+            recorder.read(block);
+            recorded_.append(nb::make_tuple(recorder.left.id, recorder.taken(), bytes_of(block, block.size())));
+            recorder.release(frames);
+        }
+    }
+
     Switch switch_;
     Nanos now_ = 0;
+    std::vector<Recorder*> recorders_;
     nb::list sent_, tapped_, recorded_;
     std::vector<Event> events_;
 };

@@ -158,16 +158,12 @@ void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> sa
     }
 }
 
-void Switch::commit(Recorder& recorder) {
-    while (const auto frames = recorder.ready(sample_at(now_))) output_.recorded(recorder, frames);
-}
-
 // A recording moves on with what is added to it: it needs no ticks, and no timer has to wake anybody for it.
 void Switch::record(const Node& source, std::int64_t at, std::span<const Sample> samples) {
     for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) {
         if (cell->listener.kind != Kind::side) continue;
         const Side& side = static_cast<Side&>(cell->listener);
-        commit(side.recorder);
+        side.recorder.settle(sample_at(now_));
         side.recorder.add(side.channel, at, samples, cell->gain);
     }
 }

@@ -4,57 +4,62 @@ namespace media {
 
 namespace {
 
-void add_run(std::int32_t* sums, std::span<const Sample> samples, Gain gain) {
+void add_run(Sample* sums, std::span<const Sample> samples, Gain gain) {
     if (gain == unity)
-        for (std::size_t i = 0; i < samples.size(); ++i) sums[i] += samples[i];
+        for (std::size_t i = 0; i < samples.size(); ++i) sums[i] = saturate(sums[i] + samples[i]);
     else
-        for (std::size_t i = 0; i < samples.size(); ++i) sums[i] += scaled(samples[i], gain);
+        for (std::size_t i = 0; i < samples.size(); ++i) sums[i] = saturate(sums[i] + scaled(samples[i], gain));
+}
+
+// Call `run(place in the ring, frames before, frames)` for the one or two runs that `frames` from `position` on are.
+template <typename Run>
+void in_runs(std::int64_t position, std::int64_t frames, Run run) {
+    const std::int64_t place = position % Recorder::size, first = std::min(frames, Recorder::size - place);
+    run(static_cast<std::size_t>(place), std::size_t{0}, static_cast<std::size_t>(first));
+    if (frames > first) run(std::size_t{0}, static_cast<std::size_t>(first), static_cast<std::size_t>(frames - first));
 }
 
 }  // namespace
 
 void Recorder::add(int channel, std::int64_t at, std::span<const Sample> samples, Gain gain) {
-    std::int64_t first = at - began_, last = first + static_cast<std::int64_t>(samples.size());
-    const std::int64_t begin = std::max(first, committed_), end = std::min(last, committed_ + size);
+    const std::int64_t first = at - began_, last = first + static_cast<std::int64_t>(samples.size());
+    const std::int64_t free_until = taken_.load(std::memory_order_acquire) + size;
+    const std::int64_t begin = std::max(first, settled_.load(std::memory_order_relaxed)), end = std::min(last, free_until);
+    if (last > free_until) dropped.fetch_add(last - std::max(free_until, begin), std::memory_order_relaxed);
     if (begin >= end) return;
-    samples = samples.subspan(static_cast<std::size_t>(begin - first), static_cast<std::size_t>(end - begin));
-    written_until_ = std::max(written_until_, end);
-    const auto place = static_cast<std::size_t>(begin % size);
-    const std::size_t until_wrap = std::min(samples.size(), static_cast<std::size_t>(size) - place);
-    auto& sums = sums_[static_cast<std::size_t>(channel)];
-    add_run(&sums[place], samples.first(until_wrap), gain);
-    add_run(&sums[0], samples.subspan(until_wrap), gain);
+    ends_ = std::max(ends_, end);
+    Channel& sums = (*channels_)[static_cast<std::size_t>(channel)];
+    in_runs(begin, end - begin, [&](std::size_t place, std::size_t before, std::size_t count) {
+        add_run(&sums[place], samples.subspan(static_cast<std::size_t>(begin - first) + before, count), gain);
+    });
 }
 
-std::int64_t Recorder::ready(std::int64_t now) const {
-    return now - began_ - tolerance < committed_ + frame_samples ? 0 : frame_samples;
+void Recorder::settle(std::int64_t now) {
+    const std::int64_t old = now - began_ - tolerance, whole = old - old % frame_samples;
+    if (whole > settled_.load(std::memory_order_relaxed)) settled_.store(whole, std::memory_order_release);
 }
 
-std::int64_t Recorder::rest(std::int64_t now) const {
-    return std::clamp<std::int64_t>(std::max(written_until_, now - began_) - committed_, 0, frame_samples);
+void Recorder::settle_all(std::int64_t now) {
+    settled_.store(std::max(ends_, now - began_), std::memory_order_release);
 }
 
-void Recorder::take(std::int64_t frames, Block* block) {
-    if (block != nullptr) {
-        block->start = committed_;
-        block->frames = static_cast<std::int32_t>(frames);
-    }
-    for (std::int64_t taken = 0; taken < frames;) {
-        const auto place = static_cast<std::size_t>(committed_ % size);
-        const auto run = static_cast<std::size_t>(std::min(frames - taken, size - committed_ % size));
-        std::int32_t *left = &sums_[0][place], *right = &sums_[1][place];
-        if (block != nullptr) {
-            Sample* out = &block->samples[2 * static_cast<std::size_t>(taken)];
-            for (std::size_t i = 0; i < run; ++i) {
-                out[2 * i] = saturate(left[i]);
-                out[2 * i + 1] = saturate(right[i]);
-            }
+void Recorder::read(std::span<Sample> interleaved) const {
+    in_runs(taken(), static_cast<std::int64_t>(interleaved.size() / 2), [&](std::size_t place, std::size_t before, std::size_t count) {
+        const Sample *left = &(*channels_)[0][place], *right = &(*channels_)[1][place];
+        Sample* out = &interleaved[2 * before];
+        for (std::size_t i = 0; i < count; ++i) {
+            out[2 * i] = left[i];
+            out[2 * i + 1] = right[i];
         }
-        std::fill_n(left, run, 0);
-        std::fill_n(right, run, 0);
-        committed_ += static_cast<std::int64_t>(run);
-        taken += static_cast<std::int64_t>(run);
-    }
+    });
+}
+
+void Recorder::release(std::int64_t frames) {
+    for (Channel& channel : *channels_)
+        in_runs(taken(), std::min(frames, size), [&](std::size_t place, std::size_t, std::size_t count) {
+            std::fill_n(&channel[place], count, Sample{0});
+        });
+    taken_.store(taken() + frames, std::memory_order_release);
 }
 
 }  // namespace media

@@ -1,10 +1,11 @@
-// A stereo recording: both sides are summed onto one timeline and leave in blocks for the writer thread.
+// A stereo recording: what both sides hear is added up on one timeline, from which the writer thread takes what no late
+// packet can change any more. Nothing is copied in between: a second copy of every recording would cost the media thread
+// more than all the rest of a packet's way, because so much memory is in no cache.
 #pragma once
 #include <atomic>
-#include <string>
+#include <memory>
 
 #include "node.hpp"
-#include "ring.hpp"
 
 namespace media {
 
@@ -16,51 +17,57 @@ struct Side : Node {
     const int channel;
 };
 
-// Up to 20 ms of both channels, and where in the recording they belong. A block that never came is silence.
-struct Block {
-    std::int64_t start;
-    std::int32_t frames;
-    std::array<Sample, 2 * frame_samples> samples;
-};
-
+// Positions count frames (one sample of each channel) from the beginning of the recording.
 struct Recorder : Parcel {
+    static constexpr std::int64_t size = 32'768;  // four seconds of a disk that does not answer
+
     Recorder(int left_id, int right_id, int file_ = -1)
         : left(left_id, *this, 0), right(right_id, *this, 1), file(file_) {}
 
+    // ---- the media thread's; times are on the common sample grid
+
     void begin(std::int64_t now) { began_ = now; }
-
-    // Add samples of one source to a channel; `at` is on the common sample grid.
+    // Add samples of one source to a channel. What finds no room is left out and counted.
     void add(int channel, std::int64_t at, std::span<const Sample> samples, Gain gain);
-
-    // How many frames the next block has that is older than a late packet may be; 0 when there is none yet.
-    std::int64_t ready(std::int64_t now) const;
-    // How many frames the next block has of what is left at the end; 0 when that was all.
-    std::int64_t rest(std::int64_t now) const;
-    // Take that block, to `block` or, where there is no room for it, to nowhere.
-    void take(std::int64_t frames, Block* block);
+    // What is older than a late packet may be changes no more.
+    void settle(std::int64_t now);
+    // Nor does anything else.
+    void settle_all(std::int64_t now);
 
     Side left, right;
     Recorder* next_recorder = nullptr;  // the switch's list
     Recorder* previous_recorder = nullptr;
 
-    // Between the media thread and the writer thread.
-    Ring<Block, 200> blocks;  // four seconds of a disk that does not answer
-    std::atomic<std::int64_t> blocks_dropped{0};
-    std::atomic<bool> finished{false};  // set after the last block
+    // ---- the writer thread's
 
-    // The writer thread's own.
+    std::int64_t taken() const { return taken_.load(std::memory_order_relaxed); }
+    // How many settled frames wait behind those.
+    std::int64_t waiting() const { return settled_.load(std::memory_order_acquire) - taken(); }
+    // Copy the first of them, channels interleaved, two samples a frame.
+    void read(std::span<Sample> interleaved) const;
+    // They have been written: their room is free.
+    void release(std::int64_t frames);
+
     const int file;
     std::int64_t frames_written = 0;
     std::int64_t drops_told = 0;
     bool troubled = false;
     Recorder* next_written = nullptr;
 
+    // ---- between them
+
+    std::atomic<std::int64_t> dropped{0};  // samples that found no room
+    std::atomic<bool> finished{false};     // set after the last sample
+
   private:
-    static constexpr std::int64_t size = 4096;  // a power of two
     static constexpr std::int64_t tolerance = 2400;  // 300 ms: how late a packet may come and still be recorded
 
-    std::array<std::array<std::int32_t, size>, 2> sums_{};  // by channel
-    std::int64_t began_ = 0, committed_ = 0, written_until_ = 0;
+    using Channel = std::array<Sample, size>;
+
+    const std::unique_ptr<std::array<Channel, 2>> channels_ = std::make_unique<std::array<Channel, 2>>();
+    std::int64_t began_ = 0, ends_ = 0;  // ends_: behind the last sample
+    alignas(64) std::atomic<std::int64_t> settled_{0};  // written by the media thread: up to here the writer may read
+    alignas(64) std::atomic<std::int64_t> taken_{0};    // written by the writer: up to here all is silence again
 };
 
 }  // namespace media

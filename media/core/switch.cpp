@@ -41,7 +41,8 @@ void Switch::check_silence() {
 
 // Where nothing is heard, nothing else moves a recording on.
 void Switch::check_recorders() {
-    for (Recorder* recorder = recorders_; recorder != nullptr; recorder = recorder->next_recorder) commit(*recorder);
+    for (Recorder* recorder = recorders_; recorder != nullptr; recorder = recorder->next_recorder)
+        recorder->settle(sample_at(now_));
 }
 
 // ---- commands
@@ -157,7 +158,7 @@ void Switch::close(Recorder& recorder) {
     (recorder.previous_recorder != nullptr ? recorder.previous_recorder->next_recorder : recorders_) =
         recorder.next_recorder;
     if (recorder.next_recorder != nullptr) recorder.next_recorder->previous_recorder = recorder.previous_recorder;
-    while (const auto frames = recorder.rest(sample_at(now_))) output_.recorded(recorder, frames);
+    recorder.settle_all(sample_at(now_));
     output_.recorded_all(recorder);
 }
 

@@ -22,7 +22,6 @@ class Output {
   public:
     virtual void send(Leg& leg, rtp::Bytes packet) = 0;
     virtual void tap(Tap& tap, std::span<const Sample> piece) = 0;
-    virtual void recorded(Recorder& recorder, std::int64_t frames) = 0;  // so many can be taken out of it, and must be
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
     virtual void unsettled(Leg& leg) = 0;  // packets of whatever source must be seen again
@@ -80,7 +79,6 @@ class Switch {
     void drop_faded(Node& listener);
     void send_mix(Leg& leg, Nanos now);
     void send_digits(Leg& leg, Nanos now);
-    void commit(Recorder& recorder);
     void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
     void end_run(Player& player);
 

@@ -87,7 +87,7 @@ void Writer::round() {
     for (Recorder** at = &recorders_; *at != nullptr;) {
         Recorder& recorder = **at;
         const bool finished = recorder.finished.load(std::memory_order_acquire);
-        write_blocks(recorder);
+        write_waiting(recorder);
         if (!finished) {
             at = &recorder.next_written;
             continue;
@@ -99,42 +99,23 @@ void Writer::round() {
     }
 }
 
-// Blocks that cannot be written stay in the ring and are tried again; what the ring then refuses is left out, and
-// the hole in the file reads as silence, so that both channels stay aligned.
-bool Writer::write_blocks(Recorder& recorder) {
-    const std::int64_t before = recorder.frames_written;
-    bool good = true;
-    while (good && recorder.blocks.front() != nullptr) {
-        const std::int64_t start = recorder.blocks.front()->start;
-        std::int64_t frames = 0;
-        std::size_t blocks = 0;
-        scratch_.clear();
-        for (Block* next; (next = recorder.blocks.front(blocks)) && next->start == start + frames; ++blocks) {
-            scratch_.insert(scratch_.end(), next->samples.begin(), next->samples.begin() + 2 * next->frames);
-            frames += next->frames;
-        }
-        good = write_run(recorder, blocks, start, frames);
-    }
-    if (good && recorder.frames_written > before) recorder.troubled = false;
-    const std::int64_t dropped = recorder.blocks_dropped.load(std::memory_order_relaxed);
-    if (dropped > std::exchange(recorder.drops_told, dropped)) trouble(recorder, 0);
-    return good;
-}
-
-bool Writer::write_run(Recorder& recorder, std::size_t blocks, std::int64_t start, std::int64_t frames) {
-    int error = write_at(recorder.file, scratch_.data(), frames * frame_size, header_size + start * frame_size);
-    if (error == 0) {
+// What cannot be written stays in the ring and is tried again; what then finds no room there is left out and reads as
+// silence, so that both channels stay aligned.
+void Writer::write_waiting(Recorder& recorder) {
+    while (const std::int64_t frames = std::min(recorder.waiting(), Recorder::size)) {
+        scratch_.resize(2 * static_cast<std::size_t>(frames));
+        recorder.read(scratch_);
+        const std::int64_t end = recorder.taken() + frames;
+        int error = write_at(recorder.file, scratch_.data(), frames * frame_size, header_size + recorder.taken() * frame_size);
         // Samples first, then the sizes: whoever reads in between finds a whole, slightly shorter file.
-        const auto header = wav_header(start + frames);
-        error = write_at(recorder.file, header.data(), header_size, 0);
+        if (error == 0) error = write_at(recorder.file, wav_header(end).data(), header_size, 0);
+        if (error != 0) return trouble(recorder, error);
+        recorder.frames_written = end;
+        recorder.release(frames);
+        recorder.troubled = false;
     }
-    if (error != 0) {
-        trouble(recorder, error);
-        return false;
-    }
-    recorder.frames_written = start + frames;
-    recorder.blocks.pop(blocks);
-    return true;
+    const std::int64_t dropped = recorder.dropped.load(std::memory_order_relaxed);
+    if (dropped > std::exchange(recorder.drops_told, dropped)) trouble(recorder, 0);
 }
 
 void Writer::trouble(Recorder& recorder, int error) {

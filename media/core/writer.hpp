@@ -32,8 +32,7 @@ class Writer {
   private:
     void run();
     void round();
-    bool write_blocks(Recorder& recorder);
-    bool write_run(Recorder& recorder, std::size_t blocks, std::int64_t start, std::int64_t frames);
+    void write_waiting(Recorder& recorder);
     void trouble(Recorder& recorder, int error);
 
     Post post_;

@@ -223,14 +223,15 @@ class Recorder:
 
     def __init__(self, left: int, right: int, began: int) -> None:
         self.left, self.right = Side(left, recorder=self), Side(right, recorder=self, channel=1)
-        self._sums = np.zeros((self.SIZE, 2), np.int32)
+        self._sums = np.zeros((self.SIZE, 2), np.int16)
         self._began, self._committed, self._written_until = began, 0, 0
 
     def add(self, channel: int, at: int, samples: Samples, gain: int) -> None:
         """``at`` is on the common grid."""
         index = np.arange(len(samples)) + at - self._began
         fits = (index >= self._committed) & (index < self._committed + self.SIZE)
-        self._sums[index[fits] % self.SIZE, channel] += scaled(samples[fits], gain)
+        place = index[fits] % self.SIZE
+        self._sums[place, channel] = saturate(self._sums[place, channel] + scaled(samples[fits], gain))
         self._written_until = max([self._written_until, *(index[fits] + 1)])
 
     def commit(self, now: int) -> Iterator[tuple[int, bytes]]:
@@ -246,7 +247,7 @@ class Recorder:
     def _take(self, count: int) -> tuple[int, bytes]:
         start = self._committed
         at = (start + np.arange(count)) % self.SIZE
-        block = saturate(self._sums[at])
+        block = self._sums[at]
         self._sums[at] = 0
         self._committed += count
         return start, block.tobytes()

@@ -18,10 +18,6 @@ class QuietSwitch final : public Desk, private Output {
 
     void send(Leg&, rtp::Bytes) override {}
     void tap(Tap&, std::span<const Sample>) override {}
-    void recorded(Recorder& recorder, std::int64_t frames) override {
-        Block block;
-        recorder.take(frames, &block);
-    }
     void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event&) override {}
     void unsettled(Leg&) override {}
