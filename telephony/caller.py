@@ -62,10 +62,9 @@ class CallerLeg(Leg):
         if record_to is not None:
             self._record(audio, record_to)
         if self._offered is not None and self._agreed_on is not None:
-            self._agree(self._agreed_on)
-            body = sdp.answer(self._offered, self._agreed_on, self.local())
+            body = self.offers.answer(self._offered, self._agreed_on)
         else:
-            body = self._offer()
+            body = self.offers.offer()
             self._acknowledgement = asyncio.get_running_loop().create_future()
         self.answered = True
         self._sip.endpoint.answer(self.call, body, self._sip.now())

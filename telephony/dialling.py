@@ -81,13 +81,13 @@ class DialledLeg(Leg):
                 self.release(Hangup(Side.HOTLINE, 487))
 
     def _invite(self, route: Route, shown: Shown) -> None:
-        self.far, self.secured = route.destination.host, route.secured
-        from_, headers = identity(shown, self._office.config.host_towards(self.far))
+        self.offers.far, self.offers.secured = route.destination.host, route.secured
+        from_, headers = identity(shown, self._office.config.host_towards(self.offers.far))
         self.call = self._sip.endpoint.invite(
             route.uri,
             route.destination,
             from_=from_,
-            body=self._offer(),
+            body=self.offers.offer(),
             headers=headers,
             credentials=route.credentials,
             now=self._sip.now(),
@@ -107,7 +107,7 @@ class DialledLeg(Leg):
 
     def _answered(self, body: bytes) -> None:
         try:
-            self._answer_arrived(body)
+            self.offers.answered(body)
         except (sdp.SdpError, sdp.NotAcceptable) as error:
             self._office.counters["bad_answer"] += 1
             self._failed(488, str(error))

@@ -202,7 +202,7 @@ class Telephony:
         leg = CallerLeg(
             self.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
         )
-        leg.far, leg.secured = event.source.host, admitted.secured
+        leg.offers.far, leg.offers.secured = event.source.host, admitted.secured
         self.office.legs[event.call] = leg
         incoming = IncomingCall(
             trunk=admitted.trunk,

@@ -22,6 +22,7 @@ from telephony.audio import Audio
 from telephony.config import TelephonyConfig
 from telephony.keys import Keys, key_of
 from telephony.liveness import Liveness
+from telephony.offers import Offers
 from telephony.sip.events import Acknowledged, Cancelled, Ended, Reinvited, Requested, Responded, SipEvent
 from telephony.sip.message import Request
 from telephony.transport.udp import UdpTransport
@@ -54,22 +55,16 @@ class Leg:
     def __init__(self, office: Office, id: str, codecs: Sequence[Codec]) -> None:
         self.id = id
         self.call = ""
-        self.far = ""
-        """Where the signalling of the far side comes from: decides which of our addresses it is told."""
-        self.audio: Audio | None = None
+        self.offers = Offers(office.config, codecs, self._held_or_resumed)
         self.peer: Leg | None = None
         """The other party while bridged: keys are passed on to it."""
         self.changed: Callable[[], None] | None = None
         """Told when the far side puts us on hold or resumes."""
         self.hangup: Hangup | None = None
         self.answered = False
-        self.secured = False
-        """Nothing but SRTP will do."""
-        self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self.for_call = ""
         """The call that this leg was rung for: the leg does not outlive it."""
-        self._office, self._sip, self._codecs = office, office.sip, tuple(codecs)
-        self._version = 0
+        self._office, self._sip = office, office.sip
         self._keys = Keys()
         self._keys_by_rtp = self._keys_by_info = False
         self._over = asyncio.Event()
@@ -181,75 +176,34 @@ class Leg:
 
     # -- offer and answer -----------------------------------------------------------------------------------------
 
+    @property
+    def audio(self) -> Audio | None:
+        """The leg's audio, from the moment that it has a port."""
+        return self.offers.audio
+
     def open_audio(self) -> Audio:
         """Take a port. Raises OSError when there is none."""
-        self.audio = Audio(self._office.media, self._office.config.listen_host, self._media_event)
-        return self.audio
-
-    def local(self) -> sdp.Local:
-        """Our end of the stream, in a new version of our description."""
-        assert self.audio is not None
-        self._version += 1
-        # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
-        return sdp.Local(self._office.config.host_towards(self.far), self.audio.port, self.audio.port, self._version)
+        audio = Audio(self._office.media, self._office.config.listen_host, self._media_event)
+        self.offers.audio = audio
+        return audio
 
     def _reinvited(self, request: Request) -> None:
         endpoint, now = self._sip.endpoint, self._sip.now()
         if self.audio is None:
             endpoint.reject_reinvite(self.call, 491, now)  # RFC 3261 section 14.2: our own answer is still on its way
             return
-        if not request.body:
-            endpoint.accept_reinvite(self.call, self._offer(), now)
-            return
         try:
-            offered = sdp.parse(request.body)
-            agreed = sdp.negotiate(
-                offered,
-                self._preferred(),
-                ip_version=self._office.config.ip_version,
-                comfort_noise=self._office.config.comfort_noise,
-                secured=self.secured,
-                current=self.audio.keys,
-            )
+            body = self.offers.answer_to(request.body) if request.body else self.offers.offer()
         except sdp.SdpError:
             endpoint.reject_reinvite(self.call, 400, now)
         except sdp.NotAcceptable:
             endpoint.reject_reinvite(self.call, 488, now)  # the call goes on as it was (section 14.2)
         else:
-            self._agree(agreed)
-            endpoint.accept_reinvite(self.call, sdp.answer(offered, agreed, self.local()), now)
+            endpoint.accept_reinvite(self.call, body, now)
 
-    def _offer(self) -> bytes:
-        """Our offer, with the codec and the keys in use first; once a leg is protected it stays so."""
-        keys = self.audio.keys if self.audio else None
-        self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
-        noise = self._office.config.comfort_noise
-        return sdp.offer(self.local(), self._preferred(), comfort_noise=noise, keys=self._key_lines)
-
-    def _preferred(self) -> tuple[Codec, ...]:
-        """The codec in use first: a hold must not change it."""
-        current = self.audio.codec if self.audio else None
-        return (current, *(c for c in self._codecs if c is not current)) if current is not None else self._codecs
-
-    def _agree(self, agreed: sdp.Agreed) -> None:
-        assert self.audio is not None
-        was_held = self.audio.held
-        self.audio.agree(agreed)
-        if self.audio.held != was_held and self.changed is not None:
+    def _held_or_resumed(self) -> None:
+        if self.changed is not None:
             self.changed()
-
-    def _answer_arrived(self, body: bytes) -> None:
-        """The answer to an offer of ours, in a 2xx or an ACK. Raises SdpError, NotAcceptable."""
-        config = self._office.config
-        self._agree(
-            sdp.accept(
-                sdp.parse(body),
-                self._codecs,
-                ip_version=config.ip_version,
-                comfort_noise=config.comfort_noise,
-                offered=self._key_lines,
-            )
-        )
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -281,7 +235,7 @@ class Leg:
         if not body:
             return  # the offer was theirs
         try:
-            self._answer_arrived(body)
+            self.offers.answered(body)
         except (sdp.SdpError, sdp.NotAcceptable) as error:
             self._office.counters["bad_answer"] += 1
             self.release(Hangup(Side.NETWORK, 488, str(error)))  # nobody's wish: whoever uses the leg must be told

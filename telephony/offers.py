@@ -1,0 +1,87 @@
+"""One leg's part in offer and answer (RFC 3264): what it offers, what it agrees to, and the audio that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from media.engine import Codec
+from telephony import sdp
+from telephony.audio import Audio
+from telephony.config import TelephonyConfig
+
+
+class Offers:
+    """Descriptions in both directions. ``audio`` is None until a port is taken; ``secured`` takes nothing but SRTP.
+
+    Knows no dialog: whoever brings a description says what it is, and sends what comes back.
+    """
+
+    def __init__(self, config: TelephonyConfig, codecs: Sequence[Codec], held: Callable[[], object]) -> None:
+        """``held`` is called when the far side puts us on hold or resumes."""
+        self.config, self.codecs, self._held = config, tuple(codecs), held
+        self.audio: Audio | None = None
+        self.far = ""
+        """Where the signalling of the far side comes from: decides which of our addresses it is told."""
+        self.secured = False
+        self._key_lines: tuple[sdp.KeyLine, ...] = ()
+        self._version = 0
+
+    # -- theirs ---------------------------------------------------------------------------------------------------
+
+    def answer_to(self, body: bytes) -> bytes:
+        """Take their offer, and make our answer. Raises SdpError, NotAcceptable: then nothing has changed."""
+        assert self.audio is not None
+        offered = sdp.parse(body)
+        return self.answer(offered, sdp.negotiate(
+            offered,
+            self._preferred(),
+            ip_version=self.config.ip_version,
+            comfort_noise=self.config.comfort_noise,
+            secured=self.secured,
+            current=self.audio.keys,
+        ))
+
+    def answer(self, offered: sdp.Session, agreed: sdp.Agreed) -> bytes:
+        """Our answer to an offer that has been understood already."""
+        self._agree(agreed)
+        return sdp.answer(offered, agreed, self._local())
+
+    # -- ours -----------------------------------------------------------------------------------------------------
+
+    def offer(self) -> bytes:
+        """Our offer, with the codec and the keys in use first; once a leg is protected it stays so."""
+        keys = self.audio.keys if self.audio else None
+        self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
+        noise = self.config.comfort_noise
+        return sdp.offer(self._local(), self._preferred(), comfort_noise=noise, keys=self._key_lines)
+
+    def answered(self, body: bytes) -> None:
+        """Take their answer to our offer. Raises SdpError, NotAcceptable: then nothing has changed."""
+        self._agree(
+            sdp.accept(
+                sdp.parse(body),
+                self.codecs,
+                ip_version=self.config.ip_version,
+                comfort_noise=self.config.comfort_noise,
+                offered=self._key_lines,
+            )
+        )
+
+    def _preferred(self) -> tuple[Codec, ...]:
+        """The codec in use first: a hold must not change it."""
+        current = self.audio.codec if self.audio else None
+        return (current, *(c for c in self.codecs if c is not current)) if current is not None else self.codecs
+
+    def _agree(self, agreed: sdp.Agreed) -> None:
+        assert self.audio is not None
+        was_held = self.audio.held
+        self.audio.agree(agreed)
+        if self.audio.held != was_held:
+            self._held()
+
+    def _local(self) -> sdp.Local:
+        """Our end of the stream, in a new version of our description."""
+        assert self.audio is not None
+        self._version += 1
+        # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
+        return sdp.Local(self.config.host_towards(self.far), self.audio.port, self.audio.port, self._version)
