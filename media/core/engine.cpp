@@ -150,10 +150,14 @@ void Engine::run() {
             count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
         }
         bool asked = false;
+        const auto leg_of = [&](int i) -> Leg* {
+            void* tag = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
+            return tag == &wake_ || tag == &timer_ ? nullptr : static_cast<Leg*>(tag);
+        };
         for (int i = 0; i < count; ++i) {
-            void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
-            if (tag == &wake_) asked = true;
-            else if (tag != &timer_) receive(*static_cast<Leg*>(tag));
+            if (const Leg* next = leg_of(i + 1)) next->prefetch();
+            if (Leg* leg = leg_of(i)) receive(*leg);
+            else if (ready[static_cast<std::size_t>(i)].data.ptr == &wake_) asked = true;
         }
         switch_.advance(monotonic());
         if (asked || commands_.waiting()) run_commands();
