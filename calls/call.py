@@ -41,3 +41,5 @@ class Hangup:
     by: Side
     status: int = 200
     reason: str = ""
+    cause: int = 0
+    """The cause of ITU-T Q.850 that the far side named, or its status stands for; 0 where neither did."""

@@ -39,10 +39,12 @@ class DatabaseAway(HotlineError):
 
 @dataclass
 class CallFailed(HotlineError):
-    """A ringing leg was not answered. ``status`` is the final SIP status, 408 when nobody answered in time."""
+    """A ringing leg was not answered. ``status`` is the final SIP status, 408 when nobody answered in time; ``cause``
+    that of ITU-T Q.850, 0 where it is not known."""
 
     status: int
     reason: str = ""
+    cause: int = 0
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}".strip()

@@ -59,6 +59,15 @@ def _agent(pattern: str, *keys: str) -> Callable[[Event], str]:
     return lambda event: " ".join(filter(None, (pattern, event.agent, _get(event, *keys))))
 
 
+def _ended(pattern: str, *keys: str) -> Callable[[Event], str]:
+    """The same, and the cause of ITU-T Q.850 where the network named one."""
+    return lambda event: f"{pattern} {_get(event, *keys)} {_cause(event)}".strip()
+
+
+def _cause(event: Event) -> str:
+    return f"Q.850 {_get(event, 'cause')}" if event.details.get("cause") else ""
+
+
 def _prompt(event: Event) -> str:
     text, cut_by = _get(event, "text"), _get(event, "interrupted_by")
     return f"{text} ✂ {cut_by}" if cut_by else text
@@ -109,9 +118,9 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "call.bridged": (_JOINED, _words("joined")),
     "call.dialled": (_TO_AGENT, _words("INVITE", "target")),
     "call.dialling": (_TO_AGENT, _words("INVITE", "step")),
-    "call.not_answered": (_FROM_AGENT, _words("", "status", "reason")),
-    "leg.ended": (_FROM_AGENT, _words("leg over, by", "by", "status")),
-    "call.ended": (_NOTE, _words("over, by", "by", "status", "reason")),
+    "call.not_answered": (_FROM_AGENT, _ended("", "status", "reason")),
+    "leg.ended": (_FROM_AGENT, _ended("leg over, by", "by", "status")),
+    "call.ended": (_NOTE, _ended("over, by", "by", "status", "reason")),
     "agent.talked": (_NOTE, _agent("talked", "seconds")),
     "recording.sealed": (_NOTE, _words("recording", "path")),
     "recording.unsealed": (_NOTE, _words("recording not sealed:", "problem")),

@@ -116,8 +116,13 @@ async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary) -> Hangu
             diary.note("call.bridged", {"leg": other.id})
             await other.ended()
     hangup = await other.ended()
-    diary.note("leg.ended", {"leg": other.id, "by": hangup.by, "status": hangup.status})
+    diary.note("leg.ended", {"leg": other.id, "by": hangup.by, "status": hangup.status, **_cause(hangup.cause)})
     return hangup
+
+
+def _cause(cause: int) -> dict[str, int]:
+    """The cause of ITU-T Q.850 for an event's details, where one is known."""
+    return {"cause": cause} if cause else {}
 
 
 async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary) -> bool:
@@ -126,7 +131,7 @@ async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary
     try:
         other = await parts.telephony.ring(wish.target, call=call, shown=call.number, answer_within=wish.answer_within)
     except CallFailed as failure:
-        diary.note("call.not_answered", {"status": failure.status})
+        diary.note("call.not_answered", {"status": failure.status, **_cause(failure.cause)})
         return False
     try:
         await _talk(phone, other, parts, diary)
@@ -138,7 +143,9 @@ async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary
 async def _afterwards(call: Call, phone: Phone, recording: Path | None, parts: Parts, diary: Diary) -> None:
     """The caller is gone or done: seal the recording, account for the call."""
     hangup = await phone.ended()
-    diary.note("call.ended", {"by": hangup.by, "status": hangup.status, "reason": hangup.reason})
+    diary.note("call.ended", {
+        "by": hangup.by, "status": hangup.status, "reason": hangup.reason, **_cause(hangup.cause),
+    })
     if recording is not None:
         await _seal(call, recording, parts, diary)
     insight = account(diary.events)

@@ -12,6 +12,7 @@ from calls.errors import LegGone
 from media.engine import Codec
 from telephony import sdp
 from telephony.audio import Audio
+from telephony.causes import CAUSE_OF, reason_headers
 from telephony.leg import Leg, Office
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class CallerLeg(Leg):
         if not 300 <= status <= 699:
             raise ValueError(f"{status} does not refuse a call, expected 300 to 699")
         self._unanswered()
-        self._sip.endpoint.reject(self.call, status, self._sip.now(), reason)
+        self._sip.endpoint.reject(self.call, status, self._sip.now(), reason, reason_headers(CAUSE_OF.get(status, 0)))
         self.end(Hangup(Side.HOTLINE, status, reason))
         self._sip.flush()
 

@@ -11,12 +11,16 @@ from calls.errors import CallFailed, LegGone
 from calls.numbers import PhoneNumber
 from media.engine import Codec
 from telephony import sdp
+from telephony.causes import ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, reasons
 from telephony.leg import Leg, Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.events import Answered, Failed, SipEvent
 from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
+
+GIVEN_UP = Hangup(Side.HOTLINE, 487, cause=NORMAL)
+ANSWERED_ELSEWHERE = Hangup(Side.HOTLINE, 200, "answered elsewhere", NON_SELECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class DialledLeg(Leg):
         except OSError:
             self._office.counters["no_port"] += 1
             raise CallFailed(503, "no RTP port is free") from None
+        why = GIVEN_UP
         succeeded = False  # not the same as answered: a cancellation may overtake the 200 on its way to this coroutine
         try:
             self._invite(route, shown)
@@ -72,13 +77,14 @@ class DialledLeg(Leg):
                 await self.unless_over(self._picked_up)
             succeeded = True
         except TimeoutError:
-            raise CallFailed(408, "nobody answered") from None
+            why = Hangup(Side.HOTLINE, 408, "nobody answered", NO_ANSWER)
+            raise CallFailed(why.status, why.reason, why.cause) from None
         except LegGone:
             hangup = self.hangup
             raise CallFailed(hangup.status if hangup else 480, "the leg ended while ringing") from None
         finally:
             if not succeeded:
-                self.release(Hangup(Side.HOTLINE, 487))
+                self.release(why)
 
     def _invite(self, route: Route, shown: Shown) -> None:
         self.offers.far, self.offers.secured = route.destination.host, route.secured
@@ -95,13 +101,17 @@ class DialledLeg(Leg):
         self._office.legs[self.call] = self
         self._sip.flush()
 
+    def _farewell(self, hangup: Hangup, refuse_with: int) -> list[tuple[str, str]]:
+        return ELSEWHERE if hangup is ANSWERED_ELSEWHERE else super()._farewell(hangup, refuse_with)
+
     def take(self, event: SipEvent) -> None:
         match event:
             case Answered(response=response):
                 self._answered(response.body)
-            case Failed(status=status, reason=reason):
-                self._failed(status, reason)
-                self.end(Hangup(self.side, status, reason))
+            case Failed(status=status, reason=reason, response=response):
+                cause = cause_in(reasons(response) if response is not None else [], status)
+                self._failed(status, reason, cause)
+                self.end(Hangup(self.side, status, reason, cause))
             case _:
                 super().take(event)
 
@@ -117,9 +127,9 @@ class DialledLeg(Leg):
         if not self._picked_up.done():
             self._picked_up.set_result(None)
 
-    def _failed(self, status: int, reason: str) -> None:
+    def _failed(self, status: int, reason: str, cause: int = 0) -> None:
         if not self._picked_up.done():
-            self._picked_up.set_exception(CallFailed(status, reason))
+            self._picked_up.set_exception(CallFailed(status, reason, cause))
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more
 
 
@@ -139,12 +149,12 @@ async def first_to_answer(legs: Sequence[tuple[DialledLeg, Route]], shown: Shown
             return winner
         raise _most_telling([task.exception() for task in ringing])
     finally:
+        for leg in ringing.values():
+            if leg is not winner:  # also one that answered while we were being cancelled
+                leg.release(ANSWERED_ELSEWHERE if winner is not None else GIVEN_UP)
         for task in ringing:
             task.cancel()
         await asyncio.gather(*ringing, return_exceptions=True)
-        for leg in ringing.values():
-            if leg is not winner:  # also one that answered while we were being cancelled
-                leg.release(Hangup(Side.HOTLINE, 200, "answered elsewhere"))
 
 
 def _most_telling(errors: Sequence[BaseException | None]) -> BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSi
 from media.server import MediaServer
 from telephony import sdp
 from telephony.audio import Audio
+from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, status_in
 from telephony.config import TelephonyConfig
 from telephony.keys import Keys, key_of
 from telephony.liveness import Liveness
@@ -70,7 +70,7 @@ class Leg:
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._liveness = Liveness(self._ask, self._silent, self._gone, office.config.agent_silence)
-        self._when_over: Callable[[Hangup], object] | None = None
+        self._when_over: list[Callable[[Hangup], object]] = []
 
     # -- calls.Phone: audio and keys ------------------------------------------------------------------------------
 
@@ -139,9 +139,14 @@ class Leg:
         if self.hangup is not None:
             return
         if self.call:
-            self._sip.endpoint.hang_up(self.call, self._sip.now(), refuse_with, hangup.reason)
+            headers = self._farewell(hangup, refuse_with)
+            self._sip.endpoint.hang_up(self.call, self._sip.now(), refuse_with, hangup.reason, headers)
         self.end(hangup)
         self._sip.flush()
+
+    def _farewell(self, hangup: Hangup, refuse_with: int) -> list[tuple[str, str]]:
+        """The Reason of our BYE, CANCEL or refusal (RFC 3326)."""
+        return reason_headers(hangup.cause or CAUSE_OF.get(hangup.status if self.answered else refuse_with, 0))
 
     def end(self, hangup: Hangup) -> None:
         """The dialog is over, or is none of ours any more: close what belongs to the leg and tell who waits."""
@@ -157,12 +162,12 @@ class Leg:
             if not future.done():
                 future.set_exception(LegGone("the leg ended"))
         self._over.set()
-        if self._when_over is not None:
-            self._when_over(hangup)
+        for callback in self._when_over:
+            callback(hangup)
 
     def when_over(self, callback: Callable[[Hangup], object]) -> None:
         """Have ``callback`` called once, at once with the end of the leg."""
-        self._when_over = callback
+        self._when_over.append(callback)
 
     async def unless_over(self, future: asyncio.Future[T]) -> T:
         """Wait for ``future``, or raise LegGone when the leg ends first."""
@@ -210,8 +215,8 @@ class Leg:
     def take(self, event: SipEvent) -> None:
         """One event of this leg's dialog."""
         match event:
-            case Cancelled():
-                self.end(Hangup(self.side, 487, "cancelled"))
+            case Cancelled(reason=reason):
+                self.end(Hangup(self.side, 487, "cancelled", cause_in(read(reason))))
             case Ended(reason=reason):
                 self.end(self._why(reason))
             case Reinvited(request=request):
@@ -227,9 +232,11 @@ class Leg:
 
     def _why(self, reason: str) -> Hangup:
         """The far side's BYE, or a far side that says or shows that it is no longer there."""
-        if match := re.match(r"(\d{3}) to ", reason):
-            return Hangup(Side.NETWORK, int(match[1]), reason)
-        return Hangup(Side.NETWORK, 408, reason) if reason == "no ACK" else Hangup(self.side, 200, reason)
+        if (status := status_in(reason)) is not None:
+            return Hangup(Side.NETWORK, status, reason, CAUSE_OF.get(status, 0))
+        if reason == "no ACK":
+            return Hangup(Side.NETWORK, 408, reason, CAUSE_OF[408])
+        return Hangup(self.side, 200, reason, cause_in(read(reason)))
 
     def _acknowledged(self, body: bytes) -> None:
         if not body:

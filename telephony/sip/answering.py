@@ -74,7 +74,7 @@ class Answering:
         self._core.respond(invite, 487, now, tag=call.dialog.local_tag)
         if call.phase is Phase.INCOMING:
             self._leaving.over(call)
-            self._core.emit(Cancelled(call.key))
+            self._core.emit(Cancelled(call.key, ", ".join(request.lines("Reason"))))
         else:
             call.server = None  # only their re-INVITE is taken back, the call goes on
 

@@ -37,9 +37,11 @@ def ack_of_failure(request: Request, response: Message) -> Request:
     return _companion(request, "ACK", response.get("To"))
 
 
-def cancel_of(request: Request) -> Request:
+def cancel_of(request: Request, headers: Sequence[tuple[str, str]] = ()) -> Request:
     """The CANCEL of an INVITE: its branch, route, To without a tag that it did not have (section 9.1)."""
-    return _companion(request, "CANCEL", request.get("To"))
+    cancel = _companion(request, "CANCEL", request.get("To"))
+    cancel.fields.extend(headers)
+    return cancel
 
 
 def _companion(request: Request, method: str, to: str) -> Request:

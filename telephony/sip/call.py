@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,6 +54,8 @@ class Call:
     """Fires when 18x must be repeated, a CANCEL has waited long enough, or a glare is over."""
     hang_up_wanted: bool = False
     """CANCEL or BYE must wait for a provisional response or for an ACK."""
+    farewell: Sequence[tuple[str, str]] = ()
+    """Headers of that CANCEL or BYE."""
     credentials: ClientCredentials | None = None
     challenges: int = 0
     """How often our INVITE was challenged."""

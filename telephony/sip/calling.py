@@ -120,17 +120,17 @@ class Calling:
 
     # -- CANCEL ---------------------------------------------------------------------------------------------------
 
-    def cancel(self, call: Call, now: float) -> None:
+    def cancel(self, call: Call, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send CANCEL, or remember to: before a provisional response it must not go out (section 9.1)."""
         if call.phase is not Phase.CALLING or call.client is None or call.hang_up_wanted:
             return
-        call.hang_up_wanted = True
+        call.hang_up_wanted, call.farewell = True, headers
         if call.client.state is State.PROCEEDING:
             self._send_cancel(call, call.client, now)
 
     def _send_cancel(self, call: Call, invite: Transaction, now: float) -> None:
         if call.reminder is None:
-            self._core.ask(cancel_of(invite.request), invite.destination, lambda *_heard: None, now)
+            self._core.ask(cancel_of(invite.request, call.farewell), invite.destination, lambda *_heard: None, now)
             call.reminder = give_up_later(self._core, invite, now)
 
 

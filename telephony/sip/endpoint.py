@@ -26,7 +26,7 @@ from telephony.sip.headers import NameAddr
 from telephony.sip.intake import Intake
 from telephony.sip.leaving import Leaving, ends_dialog
 from telephony.sip.message import Request, Response
-from telephony.sip.tables import Event
+from telephony.sip.tables import Event, State
 from telephony.sip.transaction import server_key
 from telephony.sip.uri import Uri
 
@@ -123,29 +123,37 @@ class Endpoint:
             target, destination, from_, to or NameAddr(target), body, headers, credentials, now
         )
 
-    def cancel(self, call: str, now: float) -> None:
+    def cancel(self, call: str, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Give up an outgoing call that has not been answered. ``Failed`` follows."""
         if found := self._core.calls.get(call):
-            self._calling.cancel(found, now)
+            self._calling.cancel(found, now, headers)
+
+    def heard_from(self, call: str) -> bool:
+        """Whether an outgoing call has had any response yet, be it 100 Trying."""
+        found = self._core.calls.get(call)
+        return found is None or found.client is None or found.client.state is not State.CALLING
 
     # -- calls that stand -----------------------------------------------------------------------------------------
 
-    def bye(self, call: str, now: float, reason: str = "") -> None:
+    def bye(self, call: str, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
         """End an answered call. No event follows: whoever asked knows."""
         if found := self._core.calls.get(call):
-            self._leaving.bye(found, now, reason)
+            self._leaving.bye(found, now, headers)
 
-    def hang_up(self, call: str, now: float, status: int = 480, reason: str = "") -> None:
-        """Reject, cancel or bye, whichever the call's state needs. ``status`` is for the rejection."""
+    def hang_up(
+        self, call: str, now: float, status: int = 480, reason: str = "", headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Reject, cancel or bye, whichever the call's state needs. ``status`` and ``reason`` are for the rejection,
+        ``headers`` for whichever it is."""
         found = self._core.calls.get(call)
         if found is None:
             return
         if found.phase is Phase.INCOMING:
-            self._answering.reject(found, status, now, reason, ())
+            self._answering.reject(found, status, now, reason, headers)
         elif found.phase is Phase.CALLING:
-            self._calling.cancel(found, now)
+            self._calling.cancel(found, now, headers)
         else:
-            self._leaving.bye(found, now, reason)
+            self._leaving.bye(found, now, headers)
 
     def reinvite(self, call: str, body: bytes, now: float) -> None:
         """Offer a new session; ``Responded`` with this ``call`` tells how it went. Glare is resolved here."""

@@ -19,9 +19,11 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The caller sent CANCEL before we answered; 200 and 487 have been sent. The call is over."""
+    """The caller sent CANCEL before we answered; 200 and 487 have been sent. The call is over. ``reason`` is its Reason
+    headers' text."""
 
     call: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

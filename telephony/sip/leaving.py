@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from telephony.sip.asking import Asking
 from telephony.sip.call import Call, Phase
 from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog
 from telephony.sip.events import Ended
-from telephony.sip.grammar import quote
 from telephony.sip.message import Request, Response
 from telephony.sip.tables import Event
 from telephony.sip.timers import Timer
@@ -21,15 +22,17 @@ class Leaving:
         self._core = core
         self._asking = asking
 
-    def bye(self, call: Call, now: float, reason: str = "") -> None:
+    def bye(self, call: Call, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send BYE, or remember to: before the ACK of our 2xx the callee must not (section 15)."""
+        call.farewell = headers or call.farewell
         if call.phase is Phase.ANSWERED and call.unacknowledged is not None:
             call.hang_up_wanted = True
         elif call.phase in (Phase.ANSWERED, Phase.CONFIRMED):
             self._settle(call, now)
             call.phase = Phase.ENDING
-            headers = [("Reason", f"SIP;cause=200;text={quote(reason)}")] if reason else []
-            self._asking.in_dialog(call, "BYE", now, headers, on_final=lambda _key, _response, _at: self.over(call))
+            self._asking.in_dialog(
+                call, "BYE", now, call.farewell, on_final=lambda _key, _response, _at: self.over(call)
+            )
 
     def goodbye(self, dialog: Dialog, now: float) -> None:
         """BYE to a dialog that no call is kept for: a fork that answered too (section 13.2.2.4)."""
@@ -44,7 +47,7 @@ class Leaving:
         self._settle(call, now)
         self.over(call)
         if not told:
-            self._core.emit(Ended(call.key, request.get("Reason") or "BYE"))
+            self._core.emit(Ended(call.key, ", ".join(request.lines("Reason")) or "BYE"))
 
     def lost(self, call: Call, reason: str, now: float) -> None:
         """The far side no longer knows the dialog or no longer answers (section 12.2.1.2)."""

@@ -15,12 +15,12 @@ def test_a_call_from_invite_to_bye(pair: Pair) -> None:
     call = pair.talk()
     assert pair.bob.last(Invited).request.body == OFFER
     assert pair.alice.last(Answered).response.body == ANSWER
-    pair.alice.endpoint.bye(pair.call, pair.net.now, "done")
+    pair.alice.endpoint.bye(pair.call, pair.net.now, [("Reason", "Q.850;cause=16")])
     pair.net.run()
     assert pair.net.said() == ["INVITE", "100 INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
     assert pair.alice.kinds == ["Ringing", "Answered"]
     assert pair.bob.kinds == ["Invited", "Acknowledged", "Ended"]
-    assert pair.bob.last(Ended) == Ended(call, 'SIP;cause=200;text="done"')
+    assert pair.bob.last(Ended) == Ended(call, "Q.850;cause=16")
     pair.assert_nothing_left()
 
 
