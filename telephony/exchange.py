@@ -31,7 +31,7 @@ from telephony.routes import Routes
 from telephony.sip.address import Address
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
-from telephony.sip.events import Invited, Malformed, Requested, Responded, SipEvent
+from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
 from telephony.transport.udp import UdpTransport, bind
 from telephony.trunks import Trunks
 
@@ -79,7 +79,7 @@ class Telephony:
         endpoint = Endpoint(
             EndpointConfig(
                 host=config.contact_host,
-                host_towards=config.host_towards,
+                towards=lambda peer: Address(config.host_towards(peer.host), self.port),
                 port=self.port,
                 user_agent=config.user_agent,
                 t1=config.t1,
@@ -175,6 +175,8 @@ class Telephony:
         match event:
             case Invited():
                 self._invited(event)
+            case Disconnected():
+                self.counters["disconnected"] += 1
             case Malformed():
                 self.counters["malformed"] += 1
             case Requested(call=None):

@@ -16,7 +16,7 @@ DELETE FROM phones WHERE user_name = $1;
 
 -- name: live_registrations
 -- Every binding that has not expired, with the seconds that are left.
-SELECT user_name, contact, source_host, source_port, sip_call_id, cseq, q,
+SELECT user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q,
        extract(epoch FROM expires_at - now())::float8 AS seconds_left
 FROM registrations WHERE expires_at > now() ORDER BY user_name, contact;
 
@@ -26,6 +26,7 @@ DELETE FROM registrations WHERE user_name = $1;
 
 -- name: add_registration
 -- Write one binding; the account may have been deleted meanwhile, then nothing is written.
-INSERT INTO registrations (user_name, contact, source_host, source_port, sip_call_id, cseq, q, expires_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8)
+INSERT INTO registrations
+    (user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q, expires_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10)
 WHERE EXISTS (SELECT FROM phones WHERE user_name = $1);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import socket
 
@@ -56,21 +55,18 @@ class Routes:
             raise CallFailed(404, "no trunk takes outgoing calls")
         if not _NUMBER.fullmatch(number):
             raise CallFailed(404, "neither a phone of ours, nor a SIP URI, nor a number")
-        host = f"[{trunk.outbound.host}]" if ":" in trunk.outbound.host else trunk.outbound.host
-        uri = Uri(user=number, host=host, port=trunk.outbound.port)
+        uri = Uri.at(trunk.outbound, number)
         credentials = ClientCredentials(trunk.user, trunk.password) if trunk.user else None
         return Route(uri, await resolve(uri), trunk.codecs, credentials, trunk.secured)
 
 
 async def resolve(uri: Uri) -> Address:
     """Where a request for ``uri`` goes. Raises CallFailed when its host has no address."""
-    port = uri.port or 5060
-    try:
-        return Address(str(ipaddress.ip_address(uri.literal)), port)
-    except ValueError:
-        pass
+    if uri.address is not None:
+        return uri.address
+    port = uri.port or uri.transport.port
     try:
         found = await asyncio.get_running_loop().getaddrinfo(uri.literal, port, type=socket.SOCK_DGRAM)
     except OSError:
         raise CallFailed(404, "the host has no address") from None
-    return Address(str(found[0][4][0]), port)
+    return Address(str(found[0][4][0]), port, uri.transport)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
+
 from storage import Database
 from storage.queries import load
 from telephony.phones import PhoneAccount
-from telephony.sip.address import Address
+from telephony.sip.address import Address, Transport
 from telephony.sip.auth import Algorithm, ha1
 from telephony.sip.registration import Binding
 from telephony.sip.uri import Uri
@@ -62,7 +64,7 @@ class PhoneStore:
             Binding(
                 user=row["user_name"],
                 contact=Uri.parse(row["contact"]),
-                source=Address(row["source_host"], row["source_port"]),
+                source=_source(row),
                 expires=now + row["seconds_left"],
                 call_id=row["sip_call_id"],
                 sequence=row["cseq"],
@@ -83,6 +85,8 @@ class PhoneStore:
                         str(binding.contact),
                         binding.source.host,
                         binding.source.port,
+                        binding.source.transport,
+                        binding.source.listener,
                         binding.call_id,
                         binding.sequence,
                         binding.q,
@@ -91,6 +95,11 @@ class PhoneStore:
                     for binding in bindings
                 ],
             )
+
+
+def _source(row: asyncpg.Record) -> Address:
+    transport = Transport(row["source_transport"])
+    return Address(row["source_host"], row["source_port"], transport, row["listener"])
 
 
 class AccountBook:

@@ -72,7 +72,7 @@ def authorised(
     if challenges > 2 or (challenges == 2 and not is_stale(response)):
         return None
     answers = answer_challenges(request, response, credentials, core.config.ids())
-    return again(request, core.new_via(), sequence, answers) if answers else None
+    return again(request, str(request.via.with_branch(core.new_branch())), sequence, answers) if answers else None
 
 
 class Asking:
@@ -95,9 +95,10 @@ class Asking:
         dialog = call.dialog
         dialog.local_sequence += 1
         question = Question(self._core, on_final, call.credentials, call, dialog.local_sequence)
-        via = self._core.new_via()
+        hop = dialog.next_hop()
+        via = self._core.new_via(hop)
         request = dialog.request(method, dialog.local_sequence, via, self._core.own_headers(headers), body)
-        return question.send(request, dialog.next_hop(), now)
+        return question.send(request, hop, now)
 
     def outside(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from telephony.sip.headers import NameAddr
 from telephony.sip.message import Message, Request, Response
 from telephony.sip.names import reason_for
+from telephony.sip.uri import Uri
 
 _COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
 
@@ -50,6 +52,18 @@ def _companion(request: Request, method: str, to: str) -> Request:
     fields += [("From", request.get("From")), ("To", to), ("Call-ID", request.call_id)]
     fields.append(("CSeq", f"{request.cseq.number} {method}"))
     return Request(method, request.target, fields)
+
+
+def by_way_of(request: Request, via: str) -> Request:
+    """The same request with another topmost hop: it travels otherwise than was thought (section 18.1.1)."""
+    rest = [(name, value) for name, value in request.fields if name != "Via"]
+    return Request(request.method, request.target, [("Via", via), *rest], request.body)
+
+
+def next_uri(request: Request) -> Uri:
+    """What names the next hop of a request of ours: its first route, or else its target (section 8.1.2)."""
+    routes = request.values("Route")
+    return NameAddr.parse(routes[0], "Route").uri if routes else request.uri
 
 
 def again(request: Request, via: str, sequence: int, credentials: Sequence[tuple[str, str]] = ()) -> Request:

@@ -52,7 +52,7 @@ class Calling:
         call = Call(dialog, Phase.CALLING, credentials=credentials, outgoing=True)
         more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact(destination))]
         more += [("Allow", ", ".join(self._core.config.allow)), *sdp_headers(body)]
-        request = dialog.request("INVITE", 1, self._core.new_via(), more, body)
+        request = dialog.request("INVITE", 1, self._core.new_via(destination), more, body)
         self._core.calls[call.key] = call
         self._send(call, request, destination, now)
         return call.key
@@ -141,6 +141,7 @@ def acknowledge(core: Core, acks: Acks, dialog: Dialog, invite: Request) -> None
         for name in ("Authorization", "Proxy-Authorization")  # section 22.1: an ACK cannot be challenged
         for value in invite.lines(name)
     ]
-    request = dialog.request("ACK", invite.cseq.number, core.new_via(), core.own_headers(credentials))
-    acks[dialog.remote_tag] = (bytes(request), dialog.next_hop())
+    hop = dialog.next_hop()
+    request = dialog.request("ACK", invite.cseq.number, core.new_via(hop), core.own_headers(credentials))
+    acks[dialog.remote_tag] = (bytes(request), hop)
     core.send(*acks[dialog.remote_tag])

@@ -39,7 +39,8 @@ class Changing:
         dialog.local_sequence += 1
         headers = [("Contact", self._core.config.contact(dialog.next_hop())), *sdp_headers(body)]
         headers = self._core.own_headers(headers)
-        self._send(call, dialog.request("INVITE", dialog.local_sequence, self._core.new_via(), headers, body), now)
+        via = self._core.new_via(dialog.next_hop())
+        self._send(call, dialog.request("INVITE", dialog.local_sequence, via, headers, body), now)
 
     def _send(self, call: Call, request: Request, now: float) -> None:
         acks: Acks = {}

@@ -25,8 +25,12 @@ class EndpointConfig:
     """The port that goes with ``host``."""
     user_agent: str = ""
     """Named in User-Agent and in Server of 2xx responses. Empty: not said. Refusals never say it."""
-    host_towards: Callable[[str], str] | None = None
-    """Which of our addresses the given far address reaches us at; None: always ``host``."""
+    towards: Callable[[Address], Address] | None = None
+    """Which of our addresses the given far side reaches us at; None: always ``host`` and ``port``."""
+    large: int = 1300
+    """Requests of more bytes go over TCP instead of UDP (RFC 3261 section 18.1.1)."""
+    streams: bool = False
+    """Whether whoever carries our messages can open TCP connections."""
     contact_user: str = ""
     """User part of our Contact."""
     allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
@@ -58,16 +62,14 @@ class EndpointConfig:
         if not 0 < self.port < 65536:
             raise ValueError(f"port={self.port}: must be 1…65535")
 
-    @property
-    def authority(self) -> str:
-        """``host:port``, IPv6 in brackets."""
-        return str(Address(self.host, self.port))
+    def own(self, peer: Address) -> Address:
+        """Our address, as the far side at ``peer`` reaches it."""
+        return self.towards(peer) if self.towards else Address(self.host, self.port, peer.transport)
 
     def contact(self, peer: Address) -> str:
         """Our Contact, as text, for the far side at ``peer``."""
-        user = f"{self.contact_user}@" if self.contact_user else ""
-        host = self.host_towards(peer.host) if self.host_towards else self.host
-        return f"<sip:{user}{Address(host, self.port)}>"
+        user, own = f"{self.contact_user}@" if self.contact_user else "", self.own(peer)
+        return f"<sip:{user}{own}{own.transport.parameter}>"
 
     @property
     def patience(self) -> float:

@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from telephony.sip.address import Address
-from telephony.sip.build import response_to
+from telephony.sip.address import Address, Transport
+from telephony.sip.build import by_way_of, next_uri, response_to
 from telephony.sip.call import Call
 from telephony.sip.config import EndpointConfig
 from telephony.sip.events import SipEvent
@@ -33,7 +34,7 @@ class Core:
         self._secret = secrets.token_bytes(16)
 
     def send(self, data: bytes, destination: Address) -> None:
-        """Put a datagram into the outbox."""
+        """Put a message into the outbox."""
         self.outbox.append((data, destination))
 
     def emit(self, event: SipEvent) -> None:
@@ -42,9 +43,14 @@ class Core:
 
     # -- requests of ours -----------------------------------------------------------------------------------------
 
-    def new_via(self) -> str:
-        """A Via of ours with a fresh branch; ``rport`` asks for symmetric responses (RFC 3581)."""
-        return f"SIP/2.0/UDP {self.config.authority};branch={MAGIC_COOKIE}{self.config.ids()};rport"
+    def new_via(self, destination: Address, branch: str = "") -> str:
+        """A Via of ours, with a fresh branch unless one is given; ``rport`` asks for symmetric responses (RFC 3581)."""
+        own = self.config.own(destination)
+        return f"SIP/2.0/{own.transport} {own};branch={branch or self.new_branch()};rport"
+
+    def new_branch(self) -> str:
+        """Names a transaction that is about to begin."""
+        return MAGIC_COOKIE + self.config.ids()
 
     def own_headers(self, headers: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
         """``headers`` with what every request of ours has beside them."""
@@ -56,17 +62,24 @@ class Core:
         return own
 
     def ask(self, request: Request, destination: Address, user: User, now: float) -> Transaction:
-        """Start a client transaction and send its request."""
+        """Start a client transaction and send its request: a large one over TCP, where the destination is what the
+        request names and not merely the way back to a phone behind NAT (section 18.1.1)."""
         key = client_key(request.via.branch, request.method)
         table = INVITE_CLIENT if request.method == "INVITE" else NON_INVITE_CLIENT
-        return self._begin(Transaction(key, table, request, destination, self, user), now)
+        transaction = Transaction(key, table, request, destination, self, user)
+        if destination.transport is Transport.UDP and transaction.size() > self.config.large and self.config.streams:
+            named = next_uri(request).address
+            if named is None or named == replace(destination, listener=0):
+                stream = replace(destination, transport=Transport.TCP, listener=0)
+                transaction.prefer(by_way_of(request, self.new_via(stream, request.via.branch)), stream)
+        return self._begin(transaction, now)
 
     # -- requests of theirs ---------------------------------------------------------------------------------------
 
     def serve(self, request: Request, now: float, user: User | None = None) -> Transaction:
         """Start the server transaction of a request; for an INVITE this sends 100 Trying."""
         table = INVITE_SERVER if request.method == "INVITE" else NON_INVITE_SERVER
-        transaction = Transaction(server_key(request), table, request, request.via.reply_to(), self, user or _nobody)
+        transaction = Transaction(server_key(request), table, request, request.reply_to(), self, user or _nobody)
         if not request.to_tag:
             self._merged[_merge_key(request)] = transaction.key
         return self._begin(transaction, now)
@@ -107,7 +120,7 @@ class Core:
         if request.method == "ACK":
             return  # an ACK is never answered
         response = response_to(request, status, reason=reason, tag=self.stateless_tag(request), headers=headers)
-        self.send(bytes(response), request.via.reply_to())
+        self.send(bytes(response), request.reply_to())
 
     def stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for every copy of a request."""

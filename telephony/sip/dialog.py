@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
@@ -26,6 +25,8 @@ class Dialog:
     """Their Contact: the Request-URI of what we send."""
     peer: Address
     """Where their messages come from."""
+    alias: Address | None = None
+    """What ``peer`` calls itself in Via: requests to that address use its open connection (RFC 5923 section 5)."""
     flow: Uri | None = None
     """A target that is reached at ``peer``, whatever address it names: a phone behind NAT."""
     routes: tuple[NameAddr, ...] = ()
@@ -48,6 +49,7 @@ class Dialog:
             remote_tag=request.from_tag,
             target=contact_of(request),
             peer=source,
+            alias=_alias(request, source),
             flow=_behind_nat(request),
             routes=record_route(request),
             remote_sequence=request.cseq.number,
@@ -69,6 +71,10 @@ class Dialog:
             routes=record_route(response)[::-1],
             local_sequence=request.cseq.number,
         )
+
+    def heard_from(self, request: Request, source: Address) -> None:
+        """A request came: whatever connection it came by is the one to use."""
+        self.peer, self.alias = source, _alias(request, source)
 
     def refresh(self, message: Message) -> None:
         """Take over the Contact of a re-INVITE, an UPDATE or the 2xx to one (section 12.2)."""
@@ -93,11 +99,16 @@ class Dialog:
         uri = self.routes[0].uri if self.routes else self.target
         if not self.routes and self.flow is not None and (uri.host, uri.port) == (self.flow.host, self.flow.port):
             return self.peer
-        try:
-            ipaddress.ip_address(uri.literal)
-        except ValueError:
+        named = uri.address
+        if named is None:
             return self.peer
-        return Address(uri.literal, uri.port or 5060)
+        if not self.routes and uri.scheme == "sip" and uri.param("transport") is None:
+            # Who speaks over TCP or TLS and forgets to say so in its Contact means the same way back.
+            transport = self.peer.transport
+            named = Address(named.host, uri.port or transport.port, transport)
+        if named.transport is self.peer.transport:
+            named = replace(named, listener=self.peer.listener)
+        return self.peer if named == self.alias else named
 
 
 def contact_of(message: Message) -> Uri:
@@ -116,6 +127,12 @@ def _behind_nat(request: Request) -> Uri | None:
     contact, via = contact_of(request), request.via
     translated = via.param("received") not in (None, via.host.strip("[]"))
     return contact if translated and via.host.lower() == contact.host else None
+
+
+def _alias(request: Request, source: Address) -> Address | None:
+    if not source.transport.reliable:
+        return None
+    return replace(source, port=request.via.port or source.transport.port)
 
 
 def record_route(message: Message) -> tuple[NameAddr, ...]:

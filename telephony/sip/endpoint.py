@@ -21,7 +21,7 @@ from telephony.sip.calling import Calling
 from telephony.sip.changing import Changing
 from telephony.sip.config import EndpointConfig
 from telephony.sip.core import Core
-from telephony.sip.events import Responded, SipEvent
+from telephony.sip.events import Disconnected, Responded, SipEvent
 from telephony.sip.headers import NameAddr
 from telephony.sip.intake import Intake
 from telephony.sip.leaving import Leaving, ends_dialog
@@ -76,6 +76,19 @@ class Endpoint:
         for transaction in list(self._core.transactions.values()):
             if transaction.destination == destination:
                 transaction.happen(Event.UNREACHABLE, now)
+
+    def disconnected(self, peer: Address, now: float) -> None:
+        """The connection with ``peer`` is closed: what still waits for a response there fails with 503, and answers to
+        its requests and requests in its dialogs go where it says that it listens (sections 18.2.2 and 18.4)."""
+        for transaction in list(self._core.transactions.values()):
+            if transaction.destination == peer:
+                if transaction.request.source == peer:
+                    transaction.destination = transaction.request.via.reply_to()
+                transaction.happen(Event.UNREACHABLE, now)
+        for call in self._core.calls.values():
+            if call.dialog.peer == peer:
+                call.dialog.alias = None
+        self._core.emit(Disconnected(peer))
 
     def live(self) -> dict[str, int]:
         """How much is kept; all 0 when nothing is left over."""
@@ -230,7 +243,7 @@ class Endpoint:
         ``call_id`` and ``sequence`` are for those that belong together, as the REGISTERs of one client do.
         """
         ids = self.config.ids
-        fields = [("Via", self._core.new_via())]
+        fields = [("Via", self._core.new_via(destination))]
         fields += [("From", str(from_.with_tag(ids()))), ("To", str(to or NameAddr(target)))]
         fields += [("Call-ID", call_id or ids()), ("CSeq", f"{sequence} {method}"), *self._core.own_headers(headers)]
         request = Request(method, str(target), fields, body)

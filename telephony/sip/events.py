@@ -106,8 +106,15 @@ class Malformed:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection with ``peer`` is closed; what waited for it has been told."""
+
+    peer: Address
+
+
 SipEvent = (
     Invited | Cancelled | Acknowledged | Reinvited
     | Ringing | Answered | Failed
-    | Ended | Requested | Responded | Malformed
+    | Ended | Requested | Responded | Malformed | Disconnected
 )

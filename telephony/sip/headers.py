@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from telephony.sip.address import Address
+from telephony.sip.address import Address, Transport
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import (
     HOST,
@@ -130,6 +130,10 @@ class Via:
         """The transaction's branch, or empty."""
         return self.param("branch") or ""
 
+    def with_branch(self, branch: str) -> Via:
+        """The same hop of another transaction."""
+        return replace(self, params=tuple((name, branch if name == "branch" else text) for name, text in self.params))
+
     def seen_from(self, source: Address) -> Via:
         """The hop as the receiver writes it down: ``received`` and ``rport`` (section 18.2.1, RFC 3581 section 4)."""
         asks_port = self.param("rport") is not None
@@ -142,10 +146,14 @@ class Via:
         return replace(self, params=tuple(kept))
 
     def reply_to(self) -> Address:
-        """Where a response goes (section 18.2.2, RFC 3581 section 4)."""
+        """Where a response goes that is sent as a datagram, or whose connection is closed (section 18.2.2, RFC 3581
+        section 4)."""
+        transport = Transport(self.transport) if self.transport in Transport.__members__ else Transport.UDP
         host = self.param("received") or self.host.strip("[]")
         rport = self.param("rport")
-        return Address(host, number(rport, "Via rport", 65535) if rport else self.port or 5060)
+        if rport and not transport.reliable:
+            return Address(host, number(rport, "Via rport", 65535))
+        return Address(host, self.port or transport.port, transport)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Intake:
             self._core.reply(request, 500, now)  # section 12.2.2: out of order
             return
         dialog.remote_sequence = request.cseq.number
-        dialog.peer = source
+        dialog.heard_from(request, source)
         if request.method == "BYE":
             self._leaving.bye_came(call, request, now)
         elif self._understood(request):

@@ -36,7 +36,7 @@ class Leaving:
 
     def goodbye(self, dialog: Dialog, now: float) -> None:
         """BYE to a dialog that no call is kept for: a fork that answered too (section 13.2.2.4)."""
-        via = self._core.new_via()
+        via = self._core.new_via(dialog.next_hop())
         request = dialog.request("BYE", dialog.local_sequence + 1, via, self._core.own_headers())
         self._core.ask(request, dialog.next_hop(), lambda _transaction, _message, _now: None, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from telephony.sip.address import Address
@@ -142,12 +143,14 @@ class Message:
 class Request(Message):
     """``method`` and Request-URI (``target`` is its text, ``uri`` the value)."""
 
-    __slots__ = ("method", "target")
+    __slots__ = ("method", "source", "target")
 
     def __init__(self, method: str, target: str, fields: Headers, body: bytes = b"") -> None:
         super().__init__(fields, body)
         self.method = method
         self.target = target
+        self.source: Address | None = None
+        """Where a request of theirs came from."""
 
     @property
     def uri(self) -> Uri:
@@ -165,6 +168,7 @@ class Request(Message):
 
     def stamp(self, source: Address) -> None:
         """Note on the topmost hop where the request came from: the one change that its receiver makes (18.2.1)."""
+        self.source = source
         via = self.via.seen_from(source)
         if via is self.via:
             return
@@ -172,6 +176,14 @@ class Request(Message):
         self.fields[position] = ("Via", ", ".join([str(via), *split_list(text, "Via")[1:]]))
         self._seen["Via"] = via
         self._index = None
+
+    def reply_to(self) -> Address:
+        """Where its responses go: back on the connection it came by, or as a datagram to where Via says (18.2.2)."""
+        if self.source is None:
+            return self.via.reply_to()
+        if self.source.transport.reliable:
+            return self.source
+        return replace(self.via.reply_to(), transport=self.source.transport, listener=self.source.listener)
 
 
 class Response(Message):

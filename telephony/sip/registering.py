@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.endpoint import Endpoint
@@ -31,8 +33,8 @@ class Registration:
     ) -> None:
         self._endpoint, self._registrar, self._destination = endpoint, registrar, destination
         self._address, self._credentials, self._expires = address, credentials, expires
-        host = NameAddr.parse(endpoint.config.contact(destination)).uri.host
-        self._contact = NameAddr(Uri(user=address.uri.user, host=host, port=endpoint.config.port))
+        own = NameAddr.parse(endpoint.config.contact(destination)).uri
+        self._contact = NameAddr(replace(own, user=address.uri.user))
         self._call_id = endpoint.config.ids()
         self._sequence = 0
         self._pending = ""

@@ -32,8 +32,8 @@ class Transaction:
     """One request and its responses. ``destination`` is where the request, or on a server its responses, go."""
 
     __slots__ = (
-        "_interval", "_last", "_timers", "destination", "failure", "key", "line", "owner", "request", "state", "table",
-        "user",
+        "_instead", "_interval", "_last", "_timers", "destination", "failure", "key", "line", "owner", "request",
+        "state", "table", "user",
     )
 
     def __init__(self, key: str, table: Table, request: Request, destination: Address, line: Line, user: User) -> None:
@@ -47,9 +47,24 @@ class Transaction:
         self._interval = 0.0
         self._last = b""
         self._timers: dict[Event, Timer] = {}
+        self._instead: tuple[Request, Address] | None = None
+
+    def size(self) -> int:
+        """Bytes of the request."""
+        self._last = self._last or bytes(self.request)
+        return len(self._last)
+
+    def prefer(self, request: Request, destination: Address) -> None:
+        """Begin with ``request`` at ``destination``; only where that is refused, with what was meant at first."""
+        self._instead = self.request, self.destination
+        self.request, self.destination, self._last = request, destination, b""
 
     def happen(self, event: Event, now: float, message: Message | None = None) -> None:
         """Go through the row for ``event`` in the present state, if there is one."""
+        if event is Event.UNREACHABLE and self._instead is not None and self.state in (State.CALLING, State.TRYING):
+            self._stop()
+            self.request, self.destination = self._instead
+            self.state, self._last, self._instead, event = State.NEW, b"", None, Event.START
         row = self.table.get((self.state, event))
         if row is None:
             return
@@ -64,7 +79,13 @@ class Transaction:
 
     def _start(self, action: Action, now: float) -> None:
         event, interval = TIMERS[action]
-        self._timers[event] = self.line.timers.start(now + interval(self), self.happen, event)
+        seconds = interval(self)
+        if self.destination.transport.reliable:
+            if event in REPEATING:
+                return
+            if event in ABSORBING:
+                seconds = 0.0
+        self._timers[event] = self.line.timers.start(now + seconds, self.happen, event)
 
     def said(self, data: bytes) -> bool:
         """Whether ``data`` is the last response that was sent here."""
@@ -73,14 +94,17 @@ class Transaction:
     def drop(self) -> None:
         """Forget it now; what comes for it later finds nothing."""
         self.state = State.TERMINATED
+        self._stop()
+        self.line.forget(self)
+
+    def _stop(self) -> None:
         for timer in self._timers.values():
             self.line.timers.stop(timer)
-        self.line.forget(self)
 
     # -- deeds ----------------------------------------------------------------------------------------------------
 
     def _send_request(self, now: float, message: Message | None) -> None:
-        self._last = self._last or bytes(self.request)
+        self.size()
         self.line.send(self._last, self.destination)
 
     def _send_ack(self, now: float, message: Message | None) -> None:
@@ -165,6 +189,12 @@ TIMERS: Mapping[Action, tuple[Event, Callable[[Transaction], float]]] = {
     Action.START_M: (Event.TIMER_M, Transaction._patience),
     Action.START_N: (Event.TIMER_N, Transaction._patience),
 }
+
+
+REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
+"""Not started where the transport is reliable (sections 17.1.1.2, 17.1.2.2 and 17.2.1)."""
+ABSORBING = frozenset({Event.TIMER_D, Event.TIMER_I, Event.TIMER_J, Event.TIMER_K})
+"""They wait for what comes again: zero where nothing does."""
 
 
 def heard(status: int) -> Event:

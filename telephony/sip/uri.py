@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from telephony.sip.address import Address, Transport
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import HOST, PORT, Params, format_params, param, parse_params
 
@@ -69,6 +71,12 @@ class Uri:
             password=password or "",
         )
 
+    @classmethod
+    def at(cls, address: Address, user: str = "") -> Uri:
+        """The URI of who is reached at ``address``."""
+        host, way = f"[{address.host}]" if ":" in address.host else address.host, address.transport.parameter
+        return cls(host=host, user=user, port=address.port, params=_uri_params(way) if way else ())
+
     def __str__(self) -> str:
         if self.scheme not in ("sip", "sips"):
             return f"{self.scheme}:{self.user}{format_params(self.params)}"
@@ -91,6 +99,24 @@ class Uri:
     def literal(self) -> str:
         """The host without the brackets of IPv6."""
         return self.host[1:-1] if self.host.startswith("[") else self.host
+
+    @property
+    def transport(self) -> Transport:
+        """How it is reached (RFC 3263 section 4.1, without looking up NAPTR); an unknown way is taken for UDP, which
+        everybody must understand."""
+        named = (self.param("transport") or "").upper()
+        if self.scheme == "sips":
+            return Transport.WSS if named in ("WS", "WSS") else Transport.TLS
+        return Transport(named) if named in Transport.__members__ else Transport.UDP
+
+    @property
+    def address(self) -> Address | None:
+        """Where a request for it goes, or None where ``host`` is a name that somebody must look up."""
+        try:
+            ipaddress.ip_address(self.literal)
+        except ValueError:
+            return None
+        return Address(self.literal, self.port or self.transport.port, self.transport)
 
     def matches(self, other: Uri) -> bool:
         """Whether both name the same resource by the comparison rules of section 19.1.4."""
