@@ -3,7 +3,7 @@
 Every call is bridged, recorded in stereo and tapped for a recogniser. The engine runs in a process of its own on the
 first core; load, its clock and the taps' reader are on the last one (``bench/load/rtpload.cpp``, ``tapsink.cpp``).
 
-    python -m bench media [--seconds 10] [--only relay,mix,most,busy,prompt,memory] [--cycles 100000]
+    python -m bench media [--seconds 10] [--only relay,floor,mix,most,busy,prompt,memory] [--cycles 100000]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.load import mediahost, rtp
 CALLS, MIXED, SUPERVISED = 400, 1000, 0.1
 STEP, MOST = 200, 2400
 WITHIN_MS = 5.0
-PARTS = ("relay", "busy", "prompt", "memory", "mix", "most")
+PARTS = ("relay", "floor", "busy", "prompt", "memory", "mix", "most")
 T = TypeVar("T")
 
 
@@ -103,6 +103,16 @@ async def relay(seconds: float) -> dict[str, float]:
     }
 
 
+async def floor(seconds: float) -> dict[str, float]:
+    """What the kernel alone takes for 400 calls on this machine: no server's relay can cost less."""
+    here = "127.0.0.1"
+    calls = [rtp.Bridged((mediahost.CALLERS, port), (here, port), (mediahost.AGENTS, port), (here, port + 1))
+             for port in range(mediahost.FIRST_PORT, mediahost.FIRST_PORT + 2 * CALLS, 2)]
+    spent = await rtp.forwarded(calls, seconds, core=min(cores()), load_core=max(cores()))
+    note(f"{CALLS} calls forwarded unread: CPU ms per call-second {1000 * spent / CALLS:.3f}")
+    return {"floor400_cpu_ms_per_call_s": 1000 * spent / CALLS}
+
+
 async def busy(seconds: float) -> dict[str, float]:
     """The same while Python burns the core that the media thread is on."""
     async with engine(CALLS) as process:
@@ -170,7 +180,7 @@ async def main() -> None:
     options = words.parse_args()
     if options.cycles:
         return await cycles(options.cycles)
-    parts = dict(zip(PARTS, (relay, busy, prompt, memory, mix, most), strict=True))
+    parts = dict(zip(PARTS, (relay, floor, busy, prompt, memory, mix, most), strict=True))
     metrics: dict[str, float] = {}
     for name in options.only.split(","):
         metrics |= await parts[name](options.seconds)

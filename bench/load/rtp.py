@@ -84,6 +84,25 @@ def build(name: str = "rtpload") -> Path:
     return binary
 
 
+async def forwarded(calls: Sequence[Bridged], seconds: float, *, core: int, load_core: int) -> float:
+    """Processor seconds a second that ``forward.cpp`` needs on ``core`` to pass the load of ``calls`` on."""
+    process = await asyncio.create_subprocess_exec(build("forward"), "--seconds", str(seconds), stdin=PIPE, stdout=PIPE)
+    os.sched_setaffinity(process.pid, {core})
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write("\n".join(map(str, calls)).encode())
+        process.stdin.close()
+        await asyncio.wait_for(process.stdout.readline(), 10)
+        await run(calls, seconds + 1, core=load_core)
+        told = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))
+    except BaseException:
+        process.kill()
+        raise
+    await process.wait()
+    return float(told["cpu"]) / float(told["seconds"])
+
+
 async def run(calls: Sequence[Bridged], seconds: float = 10.0, warmup: float = 1.0, *, core: int | None = None) -> Load:
     """Send 50 packets a second from every end of ``calls`` for ``seconds``; RuntimeError tells what failed.
 
