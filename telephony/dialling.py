@@ -33,6 +33,8 @@ class Route:
     credentials: ClientCredentials | None = None
     secured: bool = False
     """With SRTP or not at all."""
+    path: tuple[str, ...] = ()
+    """Proxies that the INVITE passes, the nearest first; each as it stands in Route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class DialledLeg(Leg):
             route.destination,
             from_=from_,
             body=self.offers.offer(),
-            headers=headers,
+            headers=[*(("Route", hop) for hop in route.path), *headers],
             credentials=route.credentials,
             now=self._sip.now(),
         )

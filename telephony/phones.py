@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from telephony.sip.uri import Uri
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
+AT_ONCE = 200
+"""Users whose bindings are written in one transaction."""
 Watcher = Callable[[str, bool], None]
 
 
@@ -46,6 +48,16 @@ class PhoneAccount:
                 raise ConfigError(f"phone {self.user}: fixed_contact", error.problem) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a phone is rung. ``destination`` None is the address of the URI, or of the first proxy in ``path``."""
+
+    uri: Uri
+    destination: Address | None = None
+    path: tuple[str, ...] = ()
+    """Route headers of the INVITE (RFC 3327)."""
+
+
 class Accounts(Protocol):
     """A snapshot in memory: asked on the event loop, for every REGISTER."""
 
@@ -56,7 +68,7 @@ class BindingStore(Protocol):
     """Where bindings outlive the process. Both raise DatabaseAway."""
 
     async def load_bindings(self, now: float) -> list[Binding]: ...
-    async def save_bindings(self, user: str, bindings: Sequence[Binding], now: float) -> None: ...
+    async def save_bindings(self, bindings: Mapping[str, Sequence[Binding]], now: float) -> None: ...
 
 
 class Phones:
@@ -88,21 +100,22 @@ class Phones:
         """Whether there is a place to ring; a fixed contact always is."""
         return bool(self.places(user))
 
-    def places(self, user: str) -> list[tuple[Uri, Address | None]]:
-        """Where to ring: each registered contact with the flow that it registered on (RFC 5626 section 5.3), else the
-        fixed contact, whose address is that of its URI (None)."""
+    def places(self, user: str) -> list[Place]:
+        """Where to ring: each registered phone over the flow that it registered on (RFC 5626 section 5.3), or by way of
+        the proxies that it registered through; else the fixed contact. Of several flows to one phone the latest."""
         account = self._accounts.lookup(user)
         if account is None:
             return []
         bindings = self._registrar.contacts(user, self._clock.monotonic())
-        if bindings:
-            return [(binding.contact, binding.source) for binding in bindings]
-        return [(Uri.parse(account.fixed_contact, f"phone {user}"), None)] if account.fixed_contact else []
+        # RFC 5626 section 5.1: never two flows of one instance at once.
+        phones = {binding.instance or str(binding.contact): binding for binding in reversed(bindings)}
+        if phones:
+            return [_place(binding) for binding in reversed(phones.values())]
+        return [Place(Uri.parse(account.fixed_contact, f"phone {user}"))] if account.fixed_contact else []
 
     def is_flow(self, source: Address) -> bool:
         """Whether a phone of ours is registered from exactly this address and port."""
-        now = self._clock.monotonic()
-        return any(source in self._sources(user, now) for user in self._users.get(source, ()))
+        return source in self._users
 
     def authenticate(self, request: Request, now: float) -> PhoneAccount | list[tuple[str, str]]:
         """Whose password signed a request other than REGISTER, or the challenges to answer it with (407)."""
@@ -111,7 +124,8 @@ class Phones:
         if account is not None:
             return account
         stale, software = checked.verdict is Verdict.STALE, request.get("User-Agent")
-        return self._digest.challenge(now, stale=stale, proxy=True, user_agent=software)
+        caller = request.from_.uri.user
+        return self._digest.challenge(now, stale=stale, proxy=True, user_agent=software, user=caller)
 
     def subscribe(self, watcher: Watcher) -> None:
         """Have ``watcher(user, reachable)`` called whenever that changes by registration or expiry."""
@@ -195,15 +209,19 @@ class Phones:
             self._keeper = None
 
     async def _keep(self, store: BindingStore) -> None:
-        """Write every user whose bindings changed, as they stand when their turn comes."""
+        """Write the users whose bindings changed, as they stand when their turn comes; many at once in a storm."""
         while True:
             await self._to_save.wait()
             self._to_save.clear()
             while self._unsaved:
-                user = self._unsaved.pop()
+                users = [self._unsaved.pop() for _ in range(min(len(self._unsaved), AT_ONCE))]
                 now = self._clock.monotonic()
                 try:
-                    await store.save_bindings(user, self._registrar.contacts(user, now), now)
+                    await store.save_bindings({user: self._registrar.contacts(user, now) for user in users}, now)
                 except DatabaseAway:
-                    self._unsaved.add(user)
+                    self._unsaved.update(users)
                     await asyncio.sleep(RETRY_SECONDS)
+
+
+def _place(binding: Binding) -> Place:
+    return Place(binding.contact, None if binding.path else binding.source, binding.path)

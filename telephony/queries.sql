@@ -16,17 +16,19 @@ DELETE FROM phones WHERE user_name = $1;
 
 -- name: live_registrations
 -- Every binding that has not expired, with the seconds that are left.
-SELECT user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q,
+SELECT user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q, path,
+       instance, reg_id,
        extract(epoch FROM expires_at - now())::float8 AS seconds_left
 FROM registrations WHERE expires_at > now() ORDER BY user_name, contact;
 
 -- name: forget_registrations
--- Remove all bindings of a user.
-DELETE FROM registrations WHERE user_name = $1;
+-- Remove all bindings of these users.
+DELETE FROM registrations WHERE user_name = ANY($1::text[]);
 
 -- name: add_registration
 -- Write one binding; the account may have been deleted meanwhile, then nothing is written.
 INSERT INTO registrations
-    (user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q, expires_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10)
+    (user_name, contact, source_host, source_port, source_transport, listener, sip_call_id, cseq, q, path, instance,
+     reg_id, expires_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + make_interval(secs => $13)
 WHERE EXISTS (SELECT FROM phones WHERE user_name = $1);

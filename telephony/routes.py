@@ -9,10 +9,11 @@ import socket
 from calls.errors import CallFailed
 from telephony.config import TelephonyConfig
 from telephony.dialling import Route
-from telephony.phones import Phones
+from telephony.phones import Phones, Place
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.errors import SipParseError
+from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
 from telephony.trunks import Trunks
 
@@ -35,8 +36,11 @@ class Routes:
 
     async def _to_phone(self, user: str) -> list[Route]:
         routes = [
-            Route(uri, destination or await resolve(uri), self._config.codecs, secured=self._config.secured)
-            for uri, destination in self._phones.places(user)
+            Route(
+                place.uri, place.destination or await resolve(_next_hop(place)), self._config.codecs,
+                secured=self._config.secured, path=place.path,
+            )
+            for place in self._phones.places(user)
         ]
         if not routes:
             raise CallFailed(480, "the phone is not registered")
@@ -58,6 +62,11 @@ class Routes:
         uri = Uri.at(trunk.outbound, number)
         credentials = ClientCredentials(trunk.user, trunk.password) if trunk.user else None
         return Route(uri, await resolve(uri), trunk.codecs, credentials, trunk.secured)
+
+
+def _next_hop(place: Place) -> Uri:
+    """Where its INVITE goes: to the nearest proxy of its path (RFC 3261 section 12.2.1.1), or to the phone itself."""
+    return NameAddr.parse(place.path[0], "Path").uri if place.path else place.uri
 
 
 async def resolve(uri: Uri) -> Address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,32 +69,37 @@ class PhoneStore:
                 call_id=row["sip_call_id"],
                 sequence=row["cseq"],
                 q=row["q"],
+                path=tuple(row["path"]),
+                instance=row["instance"],
+                reg_id=row["reg_id"],
             )
             for row in await self._db.fetch(_SQL["live_registrations"])
         ]
 
-    async def save_bindings(self, user: str, bindings: Sequence[Binding], now: float) -> None:
-        """Replace all bindings of ``user``."""
-        async with self._db.transaction() as connection:
-            await connection.execute(_SQL["forget_registrations"], user)
-            await connection.executemany(
-                _SQL["add_registration"],
-                [
-                    (
-                        user,
-                        str(binding.contact),
-                        binding.source.host,
-                        binding.source.port,
-                        binding.source.transport,
-                        binding.source.listener,
-                        binding.call_id,
-                        binding.sequence,
-                        binding.q,
-                        binding.expires - now,
-                    )
-                    for binding in bindings
-                ],
+    async def save_bindings(self, bindings: Mapping[str, Sequence[Binding]], now: float) -> None:
+        """Replace all bindings of these users, in one transaction."""
+        rows = [
+            (
+                user,
+                str(binding.contact),
+                binding.source.host,
+                binding.source.port,
+                binding.source.transport,
+                binding.source.listener,
+                binding.call_id,
+                binding.sequence,
+                binding.q,
+                binding.path,
+                binding.instance,
+                binding.reg_id,
+                binding.expires - now,
             )
+            for user, each in bindings.items()
+            for binding in each
+        ]
+        async with self._db.transaction() as connection:
+            await connection.execute(_SQL["forget_registrations"], list(bindings))
+            await connection.executemany(_SQL["add_registration"], rows)
 
 
 def _source(row: asyncpg.Record) -> Address:

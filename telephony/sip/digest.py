@@ -51,6 +51,8 @@ class Verdict(StrEnum):
     STALE = "stale"
     """Right, but for a nonce that is too old, used up or another server's: a new one will do, no human is asked."""
     DENIED = "denied"
+    UNKNOWN = "unknown"
+    """Nobody has that name; told in the very words of DENIED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,34 @@ class DigestServer:
         self._nobody = Account("", stand_in[:32], stand_in)
 
     def challenge(
-        self, now: float, *, stale: bool = False, proxy: bool = False, user_agent: str = ""
+        self,
+        now: float,
+        *,
+        stale: bool = False,
+        proxy: bool = False,
+        user_agent: str = "",
+        user: str = "",
+        room: int | None = None,
     ) -> list[tuple[str, str]]:
-        """One challenge line for each algorithm, the strongest first (RFC 8760 section 2.4)."""
+        """One challenge line for each algorithm that ``user`` has a password for, the strongest first (RFC 8760
+        section 2.4). Where they are more than ``room`` bytes, the one that every telephone knows is enough: an answer
+        that outgrows its request could be aimed at somebody else."""
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         nonce = self._nonce(now)
         tail = ", stale=true" if stale else ""
-        return [
+        lines = [
             (name, f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={item.value}, qop="auth"{tail}')
-            for item in self._algorithms
-            if item is Algorithm.MD5 or not _KNOWS_MD5_ONLY.match(user_agent)
+            for item in self._offered(user, user_agent)
         ]
+        size = sum(len(f"{name}: {text}\r\n".encode()) for name, text in lines)
+        return lines if room is None or size <= room else lines[-1:]
+
+    def _offered(self, user: str, user_agent: str) -> list[Algorithm]:
+        account = self._lookup(user) or self._nobody  # a name that nobody has is offered all, as most are
+        known = [item for item in self._algorithms if account.ha1(item)]
+        if _KNOWS_MD5_ONLY.match(user_agent) and Algorithm.MD5 in known:
+            return [Algorithm.MD5]
+        return known or list(self._algorithms)
 
     def check(self, request: Request, now: float, *, proxy: bool = False) -> Checked:
         """Judge the credentials of a request for our realm."""
@@ -105,7 +124,10 @@ class DigestServer:
         if algorithm is None:
             return Checked(Verdict.DENIED)
         # An unknown user costs the same time as a wrong password: nobody learns who has an account.
-        if not self._right(request, credentials, algorithm, account or self._nobody) or account is None:
+        right = self._right(request, credentials, algorithm, account or self._nobody)
+        if account is None:
+            return Checked(Verdict.UNKNOWN)
+        if not right:
             return Checked(Verdict.DENIED)
         if not self._fresh(credentials, now):
             return Checked(Verdict.STALE)

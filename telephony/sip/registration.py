@@ -6,42 +6,41 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from telephony.sip.address import Address
+from telephony.sip.bindings import Binding, Bindings, instance_of, reg_id_of
+from telephony.sip.build import response_to
 from telephony.sip.digest import Account, DigestServer, Verdict
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import number
-from telephony.sip.headers import Contact
+from telephony.sip.headers import Contact, NameAddr
 from telephony.sip.message import Request
-from telephony.sip.uri import Uri
 
 __all__ = ["Account", "Binding", "RegisterReply", "Registrar"]
+LONGEST_CONTACT, LONGEST_PATH = 512, 1024
+"""Characters that are kept of one contact (with its instance), and of the proxies before it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One place where a user is reached: ``contact`` is the Request-URI, ``source`` where the datagram goes, because
-    a phone behind NAT is reached only the way it came. ``expires`` is a monotonic time in seconds."""
-
-    user: str
-    contact: Uri
-    source: Address
-    expires: float
-    call_id: str
-    sequence: int
-    q: float = 1.0
+CHALLENGE_FACTOR = 1.5
+"""How much longer than its request a challenge may be: whoever forges a phone's address must not gain by us. RFC 9000
+section 8.1 allows 3; two algorithms for the REGISTER of a common phone need 1.2."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterReply:
-    """What to answer; ``changed`` whether the bindings of ``user`` are other than before."""
+    """What to answer; ``changed`` whether the bindings of ``user`` are other than before. ``verdict`` is what the
+    credentials were worth: it is nothing that the answer tells."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     changed: bool = False
     user: str = ""
+    verdict: Verdict = Verdict.GRANTED
 
 
 class Registrar:
-    """Keeps bindings in memory. Times to live are seconds; what is asked below ``shortest`` gets 423."""
+    """Keeps bindings in memory. Times to live are seconds; what is asked below ``shortest`` gets 423.
+
+    A user has ``most_contacts`` at once; where one more comes, the least preferred gives way: a phone that gets another
+    port with every reboot must not lock itself out.
+    """
 
     def __init__(
         self,
@@ -55,83 +54,91 @@ class Registrar:
         digest: DigestServer | None = None,
     ) -> None:
         self._digest = digest or DigestServer(realm, secret, lookup)
+        self._lookup = lookup
         self._shortest, self._longest, self._most = shortest, longest, most_contacts
-        self._bindings: dict[str, dict[str, Binding]] = {}
-        self._next: float | None = None
+        self._bindings = Bindings()
 
     def handle(self, request: Request, source: Address, now: float) -> RegisterReply:
         """Answer a REGISTER: the status and the headers of the response."""
         checked = self._digest.check(request, now)
-        if checked.account is None:
-            stale = checked.verdict is Verdict.STALE
-            software = request.get("User-Agent")
-            return RegisterReply(401, tuple(self._digest.challenge(now, stale=stale, user_agent=software)))
-        user = checked.account.user
         try:
-            if request.to.uri.user != user:
-                return RegisterReply(403)  # section 10.3 step 4: nobody registers for another
+            wanted = request.to.uri.user
+            if checked.account is None:
+                return self._challenge(request, wanted, checked.verdict, now)
+            user = checked.account.user
+            if wanted != user:
+                return RegisterReply(403, verdict=Verdict.DENIED)  # step 4: nobody registers for another
             return self._update(user, request, source, now)
         except SipParseError as error:
-            return RegisterReply(error.status)
+            return RegisterReply(error.status, verdict=checked.verdict)
 
     def contacts(self, user: str, now: float) -> list[Binding]:
         """Where a user is reached, the preferred and then the latest first."""
-        found = [item for item in self._bindings.get(user, {}).values() if item.expires > now]
-        return sorted(found, key=lambda item: (-item.q, -item.expires))
+        return self._bindings.of(user, now)
 
     def load(self, bindings: Iterable[Binding]) -> None:
-        """Take over bindings that were kept elsewhere."""
+        """Take over bindings that were kept elsewhere; those of a user who has some by now are out of date."""
+        by_user: dict[str, list[Binding]] = {}
         for binding in bindings:
-            others = self._bindings.get(binding.user, {})
-            self._store(binding.user, {**others, str(binding.contact): binding})
+            by_user.setdefault(binding.user, []).append(binding)
+        for user, each in by_user.items():
+            if not self._bindings.of(user, float("-inf")):
+                self._bindings.replace(user, each)
 
     def deadline(self) -> float | None:
         """When ``expire`` is worth a call, or None: not later than the next binding expires."""
-        return self._next
+        return self._bindings.deadline()
 
     def expire(self, now: float) -> list[str]:
         """Drop what has expired; the users who lost a binding."""
-        touched = []
-        for user, each in list(self._bindings.items()):
-            kept = {key: item for key, item in each.items() if item.expires > now}
-            if len(kept) < len(each):
-                touched.append(user)
-                self._store(user, kept)
-        self._next = min((item.expires for each in self._bindings.values() for item in each.values()), default=None)
-        return touched
+        return self._bindings.expire(now)
+
+    # -- step 3 of section 10.3 -----------------------------------------------------------------------------------
+
+    def _challenge(self, request: Request, wanted: str, verdict: Verdict, now: float) -> RegisterReply:
+        stale, software = verdict is Verdict.STALE, request.get("User-Agent")
+        room = int(len(bytes(request)) * CHALLENGE_FACTOR) - len(bytes(response_to(request, 401)))
+        headers = self._digest.challenge(now, stale=stale, user_agent=software, user=wanted, room=room)
+        if verdict is Verdict.MISSING and self._lookup(wanted) is None:
+            verdict = Verdict.UNKNOWN
+        return RegisterReply(401, tuple(headers), verdict=verdict)
 
     # -- steps 5 to 8 of section 10.3 -----------------------------------------------------------------------------
 
     def _update(self, user: str, request: Request, source: Address, now: float) -> RegisterReply:
-        old = {key: item for key, item in self._bindings.get(user, {}).items() if item.expires > now}
-        new = dict(old)
+        old = self._bindings.of(user, now)
         asked = request.lines("Expires")
         default = number(asked[0], "Expires") if asked else None
-        contacts = request.contacts
+        contacts, path = request.contacts, _path(request)
+        _kept(request.call_id, "Call-ID", LONGEST_CONTACT)
+        left, added = list(old), dict[str, Binding]()
         if "*" in request.values("Contact"):
             if contacts or default != 0:
                 raise SipParseError("Contact", "* stands alone and with Expires: 0")
-            if any(_out_of_order(item, request) for item in old.values()):
+            if any(_out_of_order(item, request) for item in old):
                 return RegisterReply(500, user=user)
-            new.clear()
+            left.clear()
+        if len(contacts) > self._most:
+            return RegisterReply(403, user=user)
         for contact in contacts:
             lasts = self._lifetime(contact, default)
             if 0 < lasts < self._shortest:
                 return RegisterReply(423, (("Min-Expires", str(self._shortest)),), user=user)
-            before = next((key for key, item in new.items() if item.contact.matches(contact.uri)), None)
-            if before is not None and _out_of_order(new[before], request):
+            replaced = [item for item in left if item.replaced_by(contact)]
+            if any(_out_of_order(item, request) for item in replaced):
                 return RegisterReply(500, user=user)  # step 7: nothing at all is changed
-            if before is not None:
-                del new[before]
+            left = [item for item in left if item not in replaced]
             if lasts:
-                sequence = request.cseq.number
-                binding = Binding(user, contact.uri, source, now + lasts, request.call_id, sequence, contact.q)
-                new[str(contact.uri)] = binding
-        if len(new) > self._most:
-            return RegisterReply(403, user=user)
-        self._store(user, new)
-        changed = {(key, item.source) for key, item in new.items()} != {(key, item.source) for key, item in old.items()}
-        return RegisterReply(200, tuple(self._listed(user, now)), changed, user)
+                added[str(contact.uri)] = Binding(
+                    user, contact.uri, source, now + lasts, request.call_id, request.cseq.number, contact.q,
+                    path, instance_of(contact), reg_id_of(contact),
+                )
+        new = [*added.values(), *left[: self._most - len(added)]]
+        self._bindings.replace(user, new)
+        changed = {(str(item.contact), item.source) for item in new} != {(str(i.contact), i.source) for i in old}
+        listed = [("Contact", item.listed(now)) for item in self._bindings.of(user, now)]
+        # RFC 3327 section 5.3: the phone sees by which way it will be called.
+        return RegisterReply(200, (*listed, *(("Path", hop) for hop in path)), changed, user)
 
     def _lifetime(self, contact: Contact, default: int | None) -> int:
         asked = contact.expires
@@ -139,20 +146,28 @@ class Registrar:
             asked = self._longest if default is None else default
         if asked and contact.uri.scheme not in ("sip", "sips"):
             raise SipParseError("Contact", "must be a sip: or sips: URI")
+        _kept(f"{contact.uri}{instance_of(contact)}", "Contact", LONGEST_CONTACT)
         return min(asked, self._longest)
 
-    def _listed(self, user: str, now: float) -> list[tuple[str, str]]:
-        return [
-            ("Contact", f"<{item.contact}>;expires={round(item.expires - now)}") for item in self.contacts(user, now)
-        ]
 
-    def _store(self, user: str, bindings: dict[str, Binding]) -> None:
-        if bindings:
-            self._bindings[user] = bindings
-            soonest = min(item.expires for item in bindings.values())
-            self._next = soonest if self._next is None else min(soonest, self._next)
-        else:
-            self._bindings.pop(user, None)
+def _path(request: Request) -> tuple[str, ...]:
+    """The proxies that want to be passed on the way back, the nearest to us first (RFC 3327 section 5.3).
+
+    A phone that does not say ``Supported: path`` knows nothing of them; without them it could not be called.
+    """
+    path = tuple(request.values("Path"))
+    for hop in path:
+        NameAddr.parse(hop, "Path")
+    _kept("".join(path), "Path", LONGEST_PATH)
+    return path
+
+
+def _kept(text: str, where: str, longest: int) -> None:
+    """What is kept is of bounded length, and such as a database can hold: a URI is ASCII (section 25.1)."""
+    if len(text) > longest:
+        raise SipParseError(where, f"is longer than {longest} characters")
+    if not (text.isascii() and text.isprintable()):
+        raise SipParseError(where, "holds characters that a URI must escape")
 
 
 def _out_of_order(binding: Binding, request: Request) -> bool:

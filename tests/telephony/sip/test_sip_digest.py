@@ -92,7 +92,7 @@ def test_the_client_passes_over_what_it_does_not_know() -> None:
     [
         (RIGHT, Verdict.GRANTED),
         (WRONG, Verdict.DENIED),
-        (ClientCredentials("nobody", "sesame"), Verdict.DENIED),
+        (ClientCredentials("nobody", "sesame"), Verdict.UNKNOWN),
     ],
 )
 def test_right_and_wrong(credentials: ClientCredentials, verdict: Verdict) -> None:

@@ -9,9 +9,9 @@ import pytest
 from telephony.sip.address import Address
 from telephony.sip.auth import Algorithm, ClientCredentials, answer_challenges, ha1
 from telephony.sip.build import response_to
-from telephony.sip.digest import Account
+from telephony.sip.digest import Account, Verdict
 from telephony.sip.events import Requested, Responded, SipEvent
-from telephony.sip.headers import NameAddr
+from telephony.sip.headers import Challenge, NameAddr
 from telephony.sip.message import Request, parse
 from telephony.sip.registering import Registration
 from telephony.sip.registration import Binding, RegisterReply, Registrar
@@ -35,7 +35,7 @@ class Phone:
 
     def registers(
         self, *contacts: str, source: Address = FLOW, sequence: int | None = None, call_id: str = "", to: str = "",
-        expires: str = "",
+        expires: str = "", **more: str,
     ) -> RegisterReply:
         self.sequence = self.sequence + 1 if sequence is None else sequence
         headers = {
@@ -44,6 +44,7 @@ class Phone:
         }
         if expires:
             headers["Expires"] = expires
+        headers.update(more)
         text = {**headers, **({"Contact": ", ".join(contacts)} if contacts else {})}
         drop = "" if contacts else "Contact"
         first = parse(a_request("REGISTER", drop=drop, **text))
@@ -157,6 +158,82 @@ def test_a_contact_that_makes_no_sense_is_a_bad_request(phone: Phone, contact: s
 def test_no_user_fills_the_registrar(phone: Phone) -> None:
     assert phone.registers(*(f"<sip:{number}@b>" for number in range(11))).status == 403
     assert phone.reached == []
+
+
+def test_one_contact_too_many_takes_the_place_of_the_least_preferred(phone: Phone) -> None:
+    phone.registers("<sip:first@b>;expires=100")
+    phone.registers(*(f"<sip:{number}@b>;expires=200" for number in range(9)))
+    assert phone.registers("<sip:new@b>;expires=60").status == 200
+    assert len(phone.reached) == 10
+    assert "sip:new@b" in phone.reached
+    assert "sip:first@b" not in phone.reached
+
+
+@pytest.mark.parametrize(("flows", "reached"), [
+    (("", ""), ["sip:a@192.0.2.2:4002"]),
+    ((";reg-id=1", ";reg-id=1"), ["sip:a@192.0.2.2:4002"]),
+    ((";reg-id=1", ";reg-id=2"), ["sip:a@192.0.2.2:4002", "sip:a@192.0.2.1:4001"]),
+])
+def test_the_same_instance_at_another_address_is_the_same_phone(
+    phone: Phone, flows: tuple[str, str], reached: list[str]
+) -> None:
+    instance = ';+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"'
+    phone.registers(f"<sip:a@192.0.2.1:4001>{instance}{flows[0]}")
+    phone.now += 1
+    reply = phone.registers(f"<sip:a@192.0.2.2:4002>{instance}{flows[1]}", call_id="after-its-reboot")
+    assert phone.reached == reached
+    assert all(f"{instance}{flow}" in text for flow, (_, text) in zip(reversed(flows), reply.headers, strict=False))
+
+
+def test_a_reg_id_without_an_instance_says_nothing(phone: Phone) -> None:
+    phone.registers("<sip:a@b>;reg-id=1", "<sip:c@d>;reg-id=1")
+    assert {item.reg_id for item in phone.registrar.contacts("1001", phone.now)} == {0}
+
+
+def test_the_way_through_proxies_is_kept_and_told(phone: Phone) -> None:
+    reply = phone.registers("<sip:a@b>", Path="<sip:edge.example;lr;ob>, <sip:192.0.2.9;lr>", Supported="path")
+    assert reply.headers[1:] == (("Path", "<sip:edge.example;lr;ob>"), ("Path", "<sip:192.0.2.9;lr>"))
+    (binding,) = phone.registrar.contacts("1001", phone.now)
+    assert binding.path == ("<sip:edge.example;lr;ob>", "<sip:192.0.2.9;lr>")
+
+
+@pytest.mark.parametrize(("path", "call_id"), [("nowhere", ""), (f"<sip:{'p' * 1100};lr>", ""), ("", "\x01bell")])
+def test_what_could_not_be_kept_is_a_bad_request(phone: Phone, path: str, call_id: str) -> None:
+    assert phone.registers("<sip:a@b>", call_id=call_id, Path=path or "<sip:edge;lr>").status == 400
+    assert phone.registers(f"<sip:{'a' * 600}@b>").status == 400
+    assert phone.registers("<sip:a@b;x=\x07>").status == 400
+    assert phone.reached == []
+
+
+def test_refreshes_all_day_long_leave_one_moment_to_wake_up_for(phone: Phone) -> None:
+    for _ in range(50):
+        phone.registers("<sip:a@b>;expires=100")
+        phone.now += 50
+        assert phone.registrar.expire(phone.now) == []
+    assert phone.reached == ["sip:a@b"]
+    assert len(phone.registrar._bindings._due) == 1
+    phone.now += 51
+    assert phone.registrar.expire(phone.now) == ["1001"]
+
+
+@pytest.mark.parametrize(("account", "offered"), [
+    (Account("1001", "m" * 32, ""), ["MD5"]), (Account("1001", "", "s" * 64), ["SHA-256"]),
+    (Account("1001", "m" * 32, "s" * 64), ["SHA-256", "MD5"]), (None, ["SHA-256", "MD5"]),
+])
+def test_a_phone_is_offered_what_it_has_a_password_for(account: Account | None, offered: list[str]) -> None:
+    registrar = Registrar("hotline", b"k" * 32, lambda user: account)
+    request = parse(a_request("REGISTER", To="<sip:1001@hotline>", Allow="INVITE, " * 30))
+    assert isinstance(request, Request)
+    reply = registrar.handle(request, FLOW, 1.0)
+    assert [Challenge.parse(text).param("algorithm") for _, text in reply.headers] == offered
+    assert (reply.verdict is Verdict.UNKNOWN) == (account is None)
+
+
+def test_a_small_request_is_challenged_with_what_every_phone_knows(phone: Phone) -> None:
+    small = parse(a_request("REGISTER", To="<sip:1001@hotline>", drop="Max-Forwards"))
+    assert isinstance(small, Request)
+    reply = phone.registrar.handle(small, FLOW, phone.now)
+    assert [Challenge.parse(text).param("algorithm") for _, text in reply.headers] == ["MD5"]
 
 
 def test_bindings_expire(phone: Phone) -> None:
