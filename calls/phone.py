@@ -91,6 +91,14 @@ class Phone(Protocol):
         """End the leg: BYE, CANCEL or a final status, whichever its state needs. Harmless when already over."""
 
 
+class Talk(Protocol):
+    """A caller and who talks to them."""
+
+    async def ended(self) -> Hangup:
+        """Wait until nobody has the caller any more: the party that was joined has ended its leg, and no supervisor
+        has taken the caller over."""
+
+
 class Exchange(Protocol):
     """The switch room: rings phones and joins them."""
 
@@ -104,5 +112,5 @@ class Exchange(Protocol):
         coroutine stops the ringing (CANCEL). Raises ``CallFailed`` on busy, rejection, no answer, unreachable.
         """
 
-    def joined(self, caller: Phone, agent: Phone) -> AbstractAsyncContextManager[None]:
+    def joined(self, caller: Phone, agent: Phone) -> AbstractAsyncContextManager[Talk]:
         """While inside, the two hear each other and keys pass through; both are recorded on the caller's recording."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 
 from calls import Call, Caller, Dial, Finished, Hangup, Phone, Side, ToQueue
@@ -25,6 +26,7 @@ from server.parts import Parts
 from telephony import IncomingCall
 
 log = logging.getLogger("hotline.call")
+AtWork = Callable[[], AbstractAsyncContextManager[object]]
 
 
 async def journey(incoming: IncomingCall, parts: Parts) -> None:
@@ -105,19 +107,26 @@ async def _to_agent(wish: ToQueue, call: Call, caller: Caller, phone: Phone, par
 
 async def _gone(phone: Phone, ticket: Ticket, agent: Phone, parts: Parts, diary: Diary) -> bool:
     """Let the two talk until one hangs up. True when the agent's phone vanished instead."""
-    async with ticket.talking():
-        return (await _talk(phone, agent, parts, diary)).by is Side.NETWORK
+    return (await _talk(phone, agent, parts, diary, ticket.talking)).by is Side.NETWORK
 
 
-async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary) -> Hangup:
-    """Join the two until ``other`` ends; the caller's own hang-up cancels this."""
+async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary, at_work: AtWork = nullcontext) -> Hangup:
+    """Join the two until nobody has the caller any more; the caller's own hang-up cancels this. ``other`` is
+    ``at_work`` until its own leg ends: a supervisor may have taken the caller over."""
     with suppress(LegGone):  # who hangs up in the very moment of the answer is never joined
-        async with parts.telephony.joined(phone, other):
-            diary.note("call.bridged", {"leg": other.id})
-            await other.ended()
-    hangup = await other.ended()
-    diary.note("leg.ended", {"leg": other.id, "by": hangup.by, "status": hangup.status, **_cause(hangup.cause)})
+        async with parts.telephony.joined(phone, other) as talk:
+            async with at_work():
+                diary.note("call.bridged", {"leg": other.id})
+                _note_end(other, await other.ended(), diary)
+            return await talk.ended()
+    async with at_work():
+        hangup = await other.ended()
+    _note_end(other, hangup, diary)
     return hangup
+
+
+def _note_end(leg: Phone, hangup: Hangup, diary: Diary) -> None:
+    diary.note("leg.ended", {"leg": leg.id, "by": hangup.by, "status": hangup.status, **_cause(hangup.cause)})
 
 
 def _cause(cause: int) -> dict[str, int]:

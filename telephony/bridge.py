@@ -1,68 +1,166 @@
-"""Two legs that hear each other."""
+"""The legs of one talk: caller and agent, and a supervisor who may come and go."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from calls.call import Hangup
+from calls.errors import HotlineError
 from calls.phone import Sound
-from telephony.audio import Audio
+from media.engine import Node
 from telephony.leg import Leg
 from telephony.playback import Playing
 from telephony.supervision import Mode, gains
 
 
+class NotPossible(HotlineError):
+    """What was asked of a talk cannot be done now; the message says why."""
+
+
 @contextmanager
-def joined(caller: Leg, agent: Leg, *, music: Sound) -> Iterator[None]:
+def joined(caller: Leg, agent: Leg, *, music: Sound) -> Iterator[Bridge]:
     """While inside, the two hear each other, keys pass, and who is put on hold hears ``music``.
 
     Raises LegGone when either is already over. A leg that ends inside takes its rows along; the block goes on.
     """
-    bridge = Bridge((caller, agent), music)
+    bridge = Bridge(caller, agent, music)
     try:
-        yield
+        yield bridge
     finally:
         bridge.part()
 
 
 class Bridge:
-    """The rows of the supervision table between two legs, kept true while either puts the other on hold."""
+    """The rows of the supervision table between the legs of a talk, kept true while they hold, come and go."""
 
-    def __init__(self, parties: tuple[Leg, Leg], music: Sound) -> None:
-        self._parties, self._music = parties, music
-        self._audio: tuple[Audio, Audio] = (parties[0].talking, parties[1].talking)
+    def __init__(self, caller: Leg, agent: Leg, music: Sound) -> None:
+        for leg in (caller, agent):
+            _ = leg.talking  # or it raises LegGone
+        self.caller, self.agent = caller, agent
+        self.supervisor: Leg | None = None
+        self.mode = Mode.TALK
+        self._music = music
         self._playing: dict[Leg, Playing] = {}
-        for leg, other in (parties, parties[::-1]):
-            leg.peer, leg.changed = other, self.apply
+        self._turned, self._parted = asyncio.Event(), asyncio.Event()
+        for leg in (caller, agent):
+            leg.changed = self.apply
         self.apply()
+
+    # -- the parties ----------------------------------------------------------------------------------------------
+
+    @property
+    def far(self) -> Leg:
+        """Who has the caller."""
+        return self.supervisor if self.mode is Mode.TAKE_OVER and self.supervisor is not None else self.agent
+
+    def supervise(self, supervisor: Leg, mode: Mode) -> None:
+        """Bring a supervisor in. Nobody else's phone is told: it is a change of gains, and no re-INVITE.
+
+        Raises NotPossible when there is one already, or the talk is over, and LegGone.
+        """
+        if self.supervisor is not None or self._parted.is_set():
+            raise NotPossible("the talk is over" if self._parted.is_set() else "another supervisor is in this talk")
+        _ = supervisor.talking
+        self.supervisor, supervisor.changed = supervisor, self.apply
+        self.change(mode)
+
+    def change(self, mode: Mode) -> None:
+        """Take part in another way. Raises NotPossible without a supervisor."""
+        if self.supervisor is None:
+            raise NotPossible("no supervisor is in this talk")
+        self.mode = mode
+        self._turned.set()
+        self.apply()
+
+    def dismiss(self, supervisor: Leg) -> None:
+        """The supervisor leaves; the agent, if still there, has the caller again. Harmless when already gone."""
+        if supervisor is not self.supervisor:
+            return
+        self.mode = Mode.HOLD if self._parted.is_set() else Mode.TALK
+        self._write(self.mode)
+        self.supervisor = supervisor.changed = supervisor.peer = None
+        self._turned.set()
+        if not self._parted.is_set():
+            self.apply()
+
+    async def ended(self) -> Hangup:
+        """As in ``calls.Talk``. An agent who hangs up on a caller and a supervisor leaves those two together."""
+        while True:
+            self._turned.clear()
+            far = self.far
+            hangup = await self._until_turned(far)
+            if hangup is None:
+                continue
+            if far is self.supervisor:
+                self.dismiss(far)
+            elif self.supervisor is not None and self.mode is Mode.BARGE:
+                self.change(Mode.TAKE_OVER)
+            if self.far is far or self.far.hangup is not None:
+                return hangup
+
+    async def _until_turned(self, leg: Leg) -> Hangup | None:
+        """Wait for the end of ``leg``, or (None) until somebody comes, goes or changes the mode."""
+        ending, turning = asyncio.ensure_future(leg.ended()), asyncio.ensure_future(self._turned.wait())
+        try:
+            await asyncio.wait((ending, turning), return_when=asyncio.FIRST_COMPLETED)
+            return ending.result() if ending.done() else None
+        finally:
+            ending.cancel()
+            turning.cancel()
+
+    async def parted(self) -> None:
+        """Wait until the talk is over."""
+        await self._parted.wait()
+
+    # -- the table ------------------------------------------------------------------------------------------------
 
     def apply(self) -> None:
         """Write the table anew."""
-        held = any(leg.held for leg in self._parties)
-        self._write(Mode.HOLD if held else Mode.TALK)
-        for leg, other in (self._parties, self._parties[::-1]):
+        self._write(self.mode)
+        pairs = [(self.caller, self.far), (self.far, self.caller)]
+        for leg in self._legs():
+            leg.peer = next((other for party, other in pairs if party is leg), None)
+        for leg, other in pairs:
             if other.held and not leg.held:
                 self._entertain(leg)
             elif playing := self._playing.pop(leg, None):
                 playing.cut()
 
     def part(self) -> None:
-        """Neither hears the other any more."""
-        for leg in self._parties:
-            leg.peer = leg.changed = None
+        """Nobody hears anybody any more."""
         self._write(Mode.HOLD)
+        for leg in self._legs():
+            leg.peer = leg.changed = None
         for playing in self._playing.values():
             playing.cut()
+        self._parted.set()
+
+    def _legs(self) -> list[Leg]:
+        return [leg for leg in (self.caller, self.agent, self.supervisor) if leg is not None]
 
     def _write(self, mode: Mode) -> None:
-        caller, agent = self._audio
-        cells = gains(mode, caller.node, agent.node)
-        for audio, other in ((caller, agent), (agent, caller)):
-            audio.hear(other.node, cells.get((audio.node, other.node), 0.0))
+        audios = [leg.audio for leg in self._legs()]
+        nodes = [audio.node if audio is not None else None for audio in audios]
+        caller, agent, supervisor = (*nodes, None)[:3]
+        assert caller is not None
+        assert agent is not None
+        cells = gains(mode, caller, agent, supervisor)
+        if self.caller.held or self.far.held:  # a phone that holds may still send, music of its own for example
+            self._separate(cells)
+        for listener in filter(None, audios):
+            for source in filter(None, audios):
+                if source is not listener:
+                    listener.hear(source.node, cells.get((listener.node, source.node), 0.0))
+
+    def _separate(self, cells: dict[tuple[Node, Node], float]) -> None:
+        caller, far = self.caller.audio, self.far.audio
+        if caller is not None and far is not None:
+            cells.pop((caller.node, far.node), None)
+            cells.pop((far.node, caller.node), None)
 
     def _entertain(self, leg: Leg) -> None:
         """Play music to the party that was put on hold, unless it is over or already listening to some."""
         if self._music.pcm and leg.hangup is None and leg not in self._playing:
             self._playing[leg] = leg.talking.play(self._music, loop=True)
-
-

@@ -19,6 +19,7 @@ from media.engine import Codec
 from media.server import MediaServer
 from telephony import bridge
 from telephony.admission import Admission, Refused
+from telephony.bridge import Bridge, NotPossible
 from telephony.caller import CallerLeg
 from telephony.config import TelephonyConfig
 from telephony.dialling import DialledLeg, Shown, first_to_answer
@@ -32,6 +33,7 @@ from telephony.sip.address import Address
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
+from telephony.supervision import Mode
 from telephony.transport.udp import UdpTransport, bind
 from telephony.trunks import Trunks
 
@@ -65,6 +67,7 @@ class Telephony:
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
         self._draining = self._cutting = False
+        self._talks: dict[str, Bridge] = {}
         self._office: Office | None = None
         self._on_call: OnCall | None = None
 
@@ -156,12 +159,37 @@ class Telephony:
         return await first_to_answer(legs, Shown(shown, name), answer_within)
 
     @asynccontextmanager
-    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[None]:
+    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Bridge]:
         """As in ``calls.Exchange``. Raises LegGone when either is already over."""
         if not isinstance(caller, Leg) or not isinstance(agent, Leg):
             raise TypeError("only phones of this exchange can be joined")
-        with bridge.joined(caller, agent, music=self._music):
-            yield
+        with bridge.joined(caller, agent, music=self._music) as talk:
+            self._talks[caller.id] = talk
+            try:
+                yield talk
+            finally:
+                del self._talks[caller.id]
+
+    @asynccontextmanager
+    async def supervising(self, call_id: str, phone: Phone, mode: Mode) -> AsyncIterator[Bridge]:
+        """While inside, ``phone`` takes part in the talk of a call as ``mode`` says; ``change`` changes that.
+
+        Nobody else's phone is told. Raises LegGone, and NotPossible where there is no talk or another supervisor in it.
+        """
+        if not isinstance(phone, Leg):
+            raise TypeError("only phones of this exchange can supervise")
+        talk = self.talk(call_id)
+        talk.supervise(phone, mode)
+        try:
+            yield talk
+        finally:
+            talk.dismiss(phone)
+
+    def talk(self, call_id: str) -> Bridge:
+        """The talk that a call is in. Raises NotPossible."""
+        if call_id not in self._talks:
+            raise NotPossible("nobody talks in this call")
+        return self._talks[call_id]
 
     def _codec_of(self, call_id: str) -> Codec | None:
         for leg in self.office.legs.values():

@@ -117,8 +117,8 @@ class FakeExchange:
             raise CallFailed(status)
 
     @asynccontextmanager
-    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[None]:
-        yield
+    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Phone]:
+        yield agent
 
 
 class Hall:
