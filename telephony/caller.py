@@ -94,12 +94,8 @@ class CallerLeg(Leg):
             self._office.counters["recorder_trouble"] += 1
             log.error("call %s: the recording cannot be created: %s", self.id, error.strerror)
 
-    def _acknowledged(self, body: bytes) -> None:
-        waiting = self._acknowledgement is not None and not self._acknowledgement.done()
-        if waiting and not body:  # RFC 3261 section 13.2.1: the answer to an offer in a 2xx must be in the ACK
-            self._office.counters["bad_answer"] += 1
-            self.release(Hangup(Side.NETWORK, 488, "the ACK holds no answer"))
-            return
+    def _acknowledged(self, body: bytes | None) -> None:
         super()._acknowledged(body)
-        if waiting and self.hangup is None and self._acknowledgement is not None:
-            self._acknowledgement.set_result(None)
+        waiting = self._acknowledgement
+        if waiting is not None and not waiting.done() and self.hangup is None:
+            waiting.set_result(None)

@@ -238,12 +238,12 @@ class Leg:
             return Hangup(Side.NETWORK, 408, reason, CAUSE_OF[408])
         return Hangup(self.side, 200, reason, cause_in(read(reason)))
 
-    def _acknowledged(self, body: bytes) -> None:
-        if not body:
+    def _acknowledged(self, body: bytes | None) -> None:
+        if body is None:
             return  # the offer was theirs
         try:
             self.offers.answered(body)
-        except (sdp.SdpError, sdp.NotAcceptable) as error:
+        except (sdp.SdpError, sdp.NotAcceptable) as error:  # an empty one too: the answer was owed (section 13.2.1)
             self._office.counters["bad_answer"] += 1
             self.release(Hangup(Side.NETWORK, 488, str(error)))  # nobody's wish: whoever uses the leg must be told
 

@@ -1,63 +1,73 @@
-"""Calls that come in: our side of their INVITE (RFC 3261 sections 13.3 and 14.2)."""
+"""Calls that come in: our side of their INVITE, re-INVITE and UPDATE (RFC 3261 sections 13.3 and 14.2, RFC 3311)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from telephony.sip.address import Address
-from telephony.sip.build import sdp_headers
-from telephony.sip.call import Call, Phase, Unacknowledged
+from telephony.sip.call import Asked, Call, Phase, Unacknowledged
 from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog
 from telephony.sip.events import Acknowledged, Cancelled, Ended, Invited, Reinvited
 from telephony.sip.leaving import Leaving
-from telephony.sip.message import Message, Request, Response
+from telephony.sip.message import Message, Request
+from telephony.sip.offering import COLLISION, DESCRIBED, Offering
+from telephony.sip.provisional import Provisional
+from telephony.sip.refreshing import Refreshing
+from telephony.sip.responding import respond
 from telephony.sip.tables import Event, State
 from telephony.sip.transaction import Transaction, server_key
 
-RING_AGAIN = 60.0
-"""Section 13.3.1.1: a provisional response is repeated every minute, or a proxy on the way gives up."""
-
 
 class Answering:
-    """Initial INVITEs and re-INVITEs of the far side, up to the ACK."""
+    """Initial INVITEs of the far side and what changes a session, up to the ACK."""
 
-    def __init__(self, core: Core, leaving: Leaving) -> None:
+    def __init__(self, core: Core, leaving: Leaving, refreshing: Refreshing, provisional: Provisional) -> None:
         self._core = core
         self._leaving = leaving
+        self._refreshing = refreshing
+        self._provisional = provisional
 
     def invited(self, request: Request, source: Address, now: float) -> None:
         """An initial INVITE: the call exists from here on."""
+        if headers := self._refreshing.brief(request):
+            self._core.refuse(request, 422, headers)
+            return
         call = Call(Dialog.of_invite(request, source, self._core.config.ids()), Phase.INCOMING)
+        call.note_abilities(request)
         self._core.calls[call.key] = call
-        self._serve(call, request, now)
+        call.server = self._serve(call, request, now)
         self._core.emit(Invited(call.key, request, source))
 
-    def _serve(self, call: Call, request: Request, now: float) -> None:
-        call.server = self._core.serve(request, now, self._ack_in_accepted)
-        call.server.owner = call
-
-    def ring(self, call: Call, status: int, body: bytes, now: float) -> None:
-        """Send a 101…199, and again every minute until the final response."""
-        if call.phase is not Phase.INCOMING:
-            return
-        self._respond(call, status, now, body)
-        self._core.timers.stop(call.reminder)
-        call.reminder = self._core.timers.start(
-            now + RING_AGAIN, lambda again, at: self.ring(again, status, body, at), call
-        )
+    def _serve(self, call: Call, request: Request, now: float) -> Transaction:
+        transaction = self._core.serve(request, now, self._ack_in_accepted)
+        transaction.owner = call
+        return transaction
 
     def answer(self, call: Call, body: bytes, now: float) -> None:
-        """Send 200 and repeat it until the ACK comes."""
-        if call.phase is Phase.INCOMING:
-            self._core.timers.stop(call.reminder)
-            call.phase = Phase.ANSWERED
-            self._accept(call, body, now)
+        """Send 200 and repeat it until the ACK comes; not before the PRACK of a description that went ahead of it
+        (RFC 3262 section 3)."""
+        if call.phase is not Phase.INCOMING or call.server is None:
+            return
+        dialog, waiting = call.dialog, call.unconfirmed
+        if waiting is not None and waiting.response.body:
+            call.held_back.append((200, body))
+            return
+        self._provisional.final(call)
+        self._core.timers.stop(call.reminder)
+        call.phase = Phase.ANSWERED
+        if dialog.offering not in DESCRIBED:
+            body = b""  # what was agreed early stands
+        dialog.offering = DESCRIBED.get(dialog.offering, dialog.offering)
+        self._accept(call, call.server, body, now)
+        call.server = None
 
     def reject(self, call: Call, status: int, now: float, reason: str, headers: Sequence[tuple[str, str]]) -> None:
         """Send a final response of 300…699; the call is over, its transaction waits for the ACK."""
-        if call.phase is Phase.INCOMING:
-            self._respond(call, status, now, b"", reason, headers)
+        if call.phase is Phase.INCOMING and call.server is not None:
+            respond(self._core, call, call.server, status, now, b"", reason, headers)
+            call.server = None
+            self._leaving.unasked(call, now)
             self._leaving.over(call)
 
     def cancelled(self, request: Request, now: float) -> None:
@@ -71,40 +81,77 @@ class Answering:
         self._core.respond(self._core.serve(request, now), 200, now, tag=call.dialog.local_tag if call else "")
         if call is None or invite.state is not State.PROCEEDING:
             return
-        self._core.respond(invite, 487, now, tag=call.dialog.local_tag)
         if call.phase is Phase.INCOMING:
+            self._leaving.unasked(call, now)
             self._leaving.over(call)
             self._core.emit(Cancelled(call.key, ", ".join(request.lines("Reason"))))
         else:
-            call.server = None  # only their re-INVITE is taken back, the call goes on
+            self.reject_again(call, 487, now)  # only their re-INVITE is taken back, the call goes on
 
     # -- re-INVITE and UPDATE -------------------------------------------------------------------------------------
 
     def reinvited(self, call: Call, request: Request, now: float) -> None:
-        """An offer inside the dialog. One offer at a time: 491 where ours is under way, 500 where theirs is (14.2)."""
-        if call.client is not None:
-            self._core.reply(request, 491, now)
-        elif call.phase is not Phase.CONFIRMED or call.server is not None or call.unacknowledged is not None:
-            wait = str(int(self._core.config.chance() * 10))
-            self._core.reply(request, 500, now, [("Retry-After", wait)])
-        elif request.method == "UPDATE" and not request.body:
-            call.dialog.refresh(request)  # RFC 3311: it offers nothing, it only tells a new Contact
-            self._core.reply(request, 200, now, [("Contact", self._core.config.contact(call.dialog.next_hop()))])
+        """A re-INVITE. One at a time: 491 where ours is under way, 500 where theirs is (section 14.2)."""
+        if call.phase is not Phase.CONFIRMED or call.asked is not None or call.unacknowledged is not None:
+            self._come_again(request, 500, now)
+        elif call.dialog.offering is not Offering.STABLE:
+            self._come_again(request, COLLISION[call.dialog.offering], now)
         else:
-            self._serve(call, request, now)
-            self._core.emit(Reinvited(call.key, request))
+            self._ask_user(call, call.dialog, request, now)
+
+    def updated(self, call: Call, dialog: Dialog, request: Request, now: float) -> None:
+        """An UPDATE (RFC 3311), also before the answer. Without an offer it refreshes the Contact and the session."""
+        if not request.body:
+            if headers := self._refreshing.brief(request):
+                self._core.reply(request, 422, now, headers)
+            else:
+                dialog.refresh(request)
+                self._take_over(call, self._core.serve(request, now), b"", now)
+        elif call.asked is None and dialog.offering is Offering.STABLE:
+            self._ask_user(call, dialog, request, now)
+        else:
+            self._come_again(request, COLLISION.get(dialog.offering, 500), now)
+
+    def _come_again(self, request: Request, status: int, now: float) -> None:
+        wait = [("Retry-After", str(int(self._core.config.chance() * 10)))] if status == 500 else []
+        self._core.reply(request, status, now, wait)
+
+    def _ask_user(self, call: Call, dialog: Dialog, request: Request, now: float) -> None:
+        if headers := self._refreshing.brief(request):
+            self._core.reply(request, 422, now, headers)
+            return
+        call.note_abilities(request)
+        call.asked = Asked(self._serve(call, request, now), dialog)
+        if request.body:
+            dialog.offering = Offering.THEIRS
+        self._core.emit(Reinvited(call.key, request))
 
     def accept_again(self, call: Call, body: bytes, now: float) -> None:
-        """200 to the pending re-INVITE or UPDATE."""
-        if call.phase is Phase.CONFIRMED and call.server is not None:
-            call.dialog.refresh(call.server.request)
-            self._accept(call, body, now)
+        """200 to the pending re-INVITE, UPDATE or PRACK."""
+        if call.asked is None:
+            return
+        asked, call.asked = call.asked, None
+        request = asked.transaction.request
+        asked.dialog.offering = Offering.STABLE if request.body else Offering.OURS
+        asked.dialog.refresh(request)
+        if request.method == "INVITE":
+            self._accept(call, asked.transaction, body, now)
+        else:
+            self._take_over(call, asked.transaction, body, now)
+
+    def _take_over(self, call: Call, transaction: Transaction, body: bytes, now: float) -> None:
+        """200 to a request that is not INVITE; an UPDATE of what stands refreshes the session as well."""
+        request, headers = transaction.request, []
+        if request.method == "UPDATE" and call.phase in (Phase.ANSWERED, Phase.CONFIRMED):
+            headers = self._refreshing.granted_by_us(call, request, now)
+        respond(self._core, call, transaction, 200, now, body, headers=headers)
 
     def reject_again(self, call: Call, status: int, now: float) -> None:
-        """Refuse the pending re-INVITE or UPDATE; the call goes on as it was."""
-        if call.phase is Phase.CONFIRMED and call.server is not None:
-            server, call.server = call.server, None
-            self._core.respond(server, status, now)
+        """Refuse the pending re-INVITE, UPDATE or PRACK; the call goes on as it was."""
+        if call.asked is not None:
+            asked, call.asked = call.asked, None
+            asked.dialog.offering = Offering.STABLE
+            self._core.respond(asked.transaction, status, now)
 
     # -- 2xx and ACK ----------------------------------------------------------------------------------------------
 
@@ -119,44 +166,23 @@ class Answering:
             call.phase = Phase.CONFIRMED
         if call.hang_up_wanted:
             self._leaving.bye(call, now)
-        else:
-            self._core.emit(Acknowledged(call.key, request.body))
+            return
+        owed = call.dialog.offering is Offering.OURS and bool(waiting.response.body)
+        if owed:
+            call.dialog.offering = Offering.STABLE
+        self._core.emit(Acknowledged(call.key, request.body if owed else None))
 
     def _ack_in_accepted(self, transaction: Transaction, message: Message | None, now: float) -> None:
         # A client that gives the ACK of a 2xx the INVITE's own branch: the dialog finds it all the same.
         if isinstance(message, Request) and isinstance(transaction.owner, Call):
             self.acknowledged(transaction.owner, message, now)
 
-    def _respond(
-        self,
-        call: Call,
-        status: int,
-        now: float,
-        body: bytes = b"",
-        reason: str = "",
-        headers: Sequence[tuple[str, str]] = (),
-    ) -> Response:
-        assert call.server is not None
-        more = list(headers)
-        if status < 300:  # sections 12.1.1 and 13.3.1: what makes or refreshes a dialog says where we are
-            routes = call.server.request.lines("Record-Route")
-            contact = self._core.config.contact(call.server.destination)
-            more += [*(("Record-Route", route) for route in routes), ("Contact", contact)]
-        if 200 <= status < 300:
-            more.append(("Allow", ", ".join(self._core.config.allow)))
-        tag = call.dialog.local_tag
-        more += sdp_headers(body)
-        return self._core.respond(call.server, status, now, reason=reason, tag=tag, headers=more, body=body)
-
-    def _accept(self, call: Call, body: bytes, now: float) -> None:
-        server = call.server
-        assert server is not None
-        response = self._respond(call, 200, now, body)
-        call.server = None
-        if server.request.method == "INVITE":
-            config = self._core.config
-            call.unacknowledged = Unacknowledged(server, response, config.t1, now + config.patience)
-            self._wait_for_ack(call, now)
+    def _accept(self, call: Call, server: Transaction, body: bytes, now: float) -> None:
+        headers = self._refreshing.granted_by_us(call, server.request, now)
+        response = respond(self._core, call, server, 200, now, body, headers=headers)
+        config = self._core.config
+        call.unacknowledged = Unacknowledged(server, response, config.t1, now + config.patience)
+        self._wait_for_ack(call, now)
 
     def _wait_for_ack(self, call: Call, now: float) -> None:
         waiting = call.unacknowledged

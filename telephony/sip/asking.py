@@ -9,6 +9,7 @@ from telephony.sip.auth import ClientCredentials, answer_challenges, is_stale
 from telephony.sip.build import again, response_to
 from telephony.sip.call import Call
 from telephony.sip.core import Core
+from telephony.sip.dialog import Dialog
 from telephony.sip.message import Message, Request, Response
 from telephony.sip.transaction import Transaction
 
@@ -19,12 +20,12 @@ OnFinal = Callable[[str, Response, float], None]
 class Question:
     """One request over all its transactions: the first, and those that answered a challenge."""
 
-    __slots__ = ("call", "challenges", "core", "credentials", "key", "on_final", "sequence")
+    __slots__ = ("challenges", "core", "credentials", "dialog", "key", "on_final", "sequence")
 
     def __init__(
-        self, core: Core, on_final: OnFinal, credentials: ClientCredentials | None, call: Call | None, sequence: int
+        self, core: Core, on_final: OnFinal, credentials: ClientCredentials | None, dialog: Dialog | None, sequence: int
     ) -> None:
-        self.core, self.on_final, self.credentials, self.call = core, on_final, credentials, call
+        self.core, self.on_final, self.credentials, self.dialog = core, on_final, credentials, dialog
         self.sequence = sequence
         self.challenges = 0
         self.key = ""
@@ -46,13 +47,12 @@ class Question:
             self.on_final(self.key, response, now)
         else:
             self.sequence += 1
-            if self.call is not None:
-                self.call.dialog.local_sequence += 1
+            if self.dialog is not None:
+                self.dialog.local_sequence += 1
             self.send(retry, transaction.destination, now)
 
     def _next(self) -> int:
-        dialog = self.call.dialog if self.call is not None else None
-        return (dialog.local_sequence if dialog is not None else self.sequence) + 1
+        return (self.dialog.local_sequence if self.dialog is not None else self.sequence) + 1
 
 
 def authorised(
@@ -89,12 +89,14 @@ class Asking:
         headers: Sequence[tuple[str, str]] = (),
         body: bytes = b"",
         *,
+        early: Dialog | None = None,
         on_final: OnFinal,
     ) -> str:
-        """Send a request in a dialog; ``on_final`` gets a synthetic 408 or 503 where no response came."""
-        dialog = call.dialog
+        """Send a request in the call's dialog, or in an ``early`` one of it; ``on_final`` gets a synthetic 408 or 503
+        where no response came."""
+        dialog = early or call.dialog
         dialog.local_sequence += 1
-        question = Question(self._core, on_final, call.credentials, call, dialog.local_sequence)
+        question = Question(self._core, on_final, call.credentials, dialog, dialog.local_sequence)
         hop = dialog.next_hop()
         via = self._core.new_via(hop)
         request = dialog.request(method, dialog.local_sequence, via, self._core.own_headers(headers), body)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.dialog import Dialog
-from telephony.sip.message import Response
+from telephony.sip.message import Message, Response
+from telephony.sip.session import Session
 from telephony.sip.timers import Timer
 from telephony.sip.transaction import Transaction
 
@@ -39,6 +40,26 @@ class Unacknowledged:
     timer: Timer | None = None
 
 
+@dataclass(slots=True)
+class Unconfirmed:
+    """A provisional response of ours that is repeated until its PRACK comes (RFC 3262 section 3)."""
+
+    response: Response
+    number: int
+    """Its RSeq."""
+    interval: float
+    give_up_at: float
+    timer: Timer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A re-INVITE, UPDATE or PRACK of theirs whose offer waits for our word."""
+
+    transaction: Transaction
+    dialog: Dialog
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """``dialog`` of an outgoing call is provisional until a 2xx names the remote tag."""
@@ -46,12 +67,22 @@ class Call:
     dialog: Dialog
     phase: Phase
     server: Transaction | None = None
-    """Their INVITE or UPDATE that waits for our final response."""
+    """Their initial INVITE that waits for our final response."""
+    asked: Asked | None = None
     client: Transaction | None = None
-    """Our INVITE that waits for their final response."""
+    """Our initial INVITE that waits for their final response."""
+    change: Transaction | None = None
+    """Our re-INVITE or UPDATE that waits for their final response."""
+    early: dict[str, Dialog] = field(default_factory=dict)
+    """Remote tag → dialog, for each phone that rings where our INVITE was forked (section 12.1.2)."""
+    unconfirmed: Unconfirmed | None = None
+    held_back: list[tuple[int, bytes]] = field(default_factory=list)
+    """(status, SDP) of responses that wait for a PRACK."""
     unacknowledged: Unacknowledged | None = None
     reminder: Timer | None = None
-    """Fires when 18x must be repeated, a CANCEL has waited long enough, or a glare is over."""
+    """Fires when 18x must be repeated, or a CANCEL has waited long enough."""
+    glare: Timer | None = None
+    """Fires when an offer of ours that met theirs is made again."""
     hang_up_wanted: bool = False
     """CANCEL or BYE must wait for a provisional response or for an ACK."""
     farewell: Sequence[tuple[str, str]] = ()
@@ -60,9 +91,24 @@ class Call:
     challenges: int = 0
     """How often our INVITE was challenged."""
     glares: int = 0
-    """How often our re-INVITE met theirs."""
+    """How often our offer met theirs."""
     outgoing: bool = False
+    session: Session | None = None
+    """Set while the session is timed (RFC 4028)."""
+    min_se: int = 0
+    """The least interval that a 422 of theirs asked for."""
+    allows: frozenset[str] = frozenset()
+    """The methods that the far side says it understands."""
 
     @property
     def key(self) -> str:
         return self.dialog.key
+
+    def dialog_with(self, remote_tag: str) -> Dialog | None:
+        """The dialog, early or confirmed, with the far side of this tag."""
+        return self.dialog if self.dialog.remote_tag == remote_tag else self.early.get(remote_tag)
+
+    def note_abilities(self, message: Message) -> None:
+        """Remember Allow, where the message has one."""
+        if message.lines("Allow"):
+            self.allows = frozenset(message.values("Allow"))

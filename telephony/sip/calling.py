@@ -1,14 +1,14 @@
-"""Calls that go out: our INVITE, its ACK, CANCEL and forks (RFC 3261 sections 9.1, 13.2 and 14.1)."""
+"""Calls that go out: our INVITE, its PRACK, ACK, CANCEL and forks (RFC 3261 sections 9.1 and 13.2, RFC 3262)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from telephony.sip.address import Address
-from telephony.sip.asking import authorised
+from telephony.sip.asking import Asking, authorised
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.build import cancel_of, sdp_headers
-from telephony.sip.call import Call, Phase
+from telephony.sip.call import Asked, Call, Phase
 from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog
 from telephony.sip.events import Answered, Failed, Ringing
@@ -16,6 +16,9 @@ from telephony.sip.headers import NameAddr
 from telephony.sip.leaving import Leaving, give_up_later
 from telephony.sip.message import Message, Request, Response
 from telephony.sip.names import reason_for
+from telephony.sip.offering import Offering
+from telephony.sip.rack import RAck, rseq
+from telephony.sip.refreshing import Refreshing
 from telephony.sip.tables import State
 from telephony.sip.transaction import Transaction
 from telephony.sip.uri import Uri
@@ -23,13 +26,18 @@ from telephony.sip.uri import Uri
 Acks = dict[str, tuple[bytes, Address]]
 """Remote tag → our ACK of its 2xx, for when that 2xx comes again; lives as long as the INVITE's transaction."""
 
+MOST_FORKS = 16
+"""Phones that may ring for one INVITE before further ones are passed over."""
+
 
 class Calling:
     """Initial INVITEs of ours, until they are answered or have failed."""
 
-    def __init__(self, core: Core, leaving: Leaving) -> None:
+    def __init__(self, core: Core, asking: Asking, leaving: Leaving, refreshing: Refreshing) -> None:
         self._core = core
+        self._asking = asking
         self._leaving = leaving
+        self._refreshing = refreshing
 
     def invite(
         self,
@@ -51,7 +59,7 @@ class Calling:
         )
         call = Call(dialog, Phase.CALLING, credentials=credentials, outgoing=True)
         more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact(destination))]
-        more += [("Allow", ", ".join(self._core.config.allow)), *sdp_headers(body)]
+        more += [*self._core.abilities(), *self._refreshing.wish(call), *sdp_headers(body)]
         request = dialog.request("INVITE", 1, self._core.new_via(destination), more, body)
         self._core.calls[call.key] = call
         self._send(call, request, destination, now)
@@ -75,14 +83,41 @@ class Calling:
     def _provisional(self, call: Call, transaction: Transaction, response: Response, now: float) -> None:
         if call.hang_up_wanted:
             self._send_cancel(call, transaction, now)
-        elif response.status > 100:
+        elif response.status > 100 and self._confirmed(call, transaction, response, now):
             self._core.emit(Ringing(call.key, response.status, response))
+
+    def _confirmed(self, call: Call, transaction: Transaction, response: Response, now: float) -> bool:
+        """Note the early dialog, and send PRACK where it is wanted (RFC 3262 section 4); whether this is news."""
+        if not response.to_tag:
+            return True
+        dialog = self._early(call, transaction, response)
+        number = rseq(response)
+        if dialog is None or number is None:
+            return number is None
+        if dialog.rseq and number != dialog.rseq + 1:
+            return False  # it came again, or one before it is missing: that one will come again
+        dialog.rseq = number
+        if response.body and dialog.offering is Offering.OURS:
+            dialog.offering = Offering.STABLE
+        rack = [("RAck", str(RAck(number, response.cseq.number, "INVITE")))]
+        self._asking.in_dialog(call, "PRACK", now, rack, early=dialog, on_final=lambda *_heard: None)
+        return True
+
+    def _early(self, call: Call, transaction: Transaction, response: Response) -> Dialog | None:
+        """The early dialog of this far side, made where it is new; None where there are too many."""
+        if response.to_tag not in call.early and len(call.early) < MOST_FORKS:
+            call.early[response.to_tag] = Dialog.of_answer(transaction.request, response, transaction.destination)
+        call.note_abilities(response)
+        return call.early.get(response.to_tag)
 
     def _refused(self, call: Call, transaction: Transaction, response: Response, now: float) -> None:
         call.challenges += response.status in (401, 407)
         credentials = None if call.hang_up_wanted else call.credentials
         sequence = call.dialog.local_sequence + 1
         retry = authorised(self._core, transaction.request, response, credentials, call.challenges, sequence)
+        if retry is None and not call.hang_up_wanted:
+            retry = self._refreshing.longer(call, transaction.request, response, sequence)
+        call.early.clear()
         if retry is None:
             self._failed(call, response.status, response)
         else:
@@ -107,7 +142,7 @@ class Calling:
         if call.phase is not Phase.CALLING:
             self._leaving.goodbye(dialog, now)  # a fork that answered second (section 13.2.2.4)
             return
-        call.dialog = dialog
+        call.dialog = self._confirm(call, dialog)
         call.client = None
         call.phase = Phase.CONFIRMED
         self._core.timers.stop(call.reminder)
@@ -116,7 +151,19 @@ class Calling:
             self._leaving.bye(call, now)
             self._core.emit(Failed(call.key, 487, reason_for(487), None))
         else:
+            call.note_abilities(response)
+            self._refreshing.granted_by_them(call, response, now)
             self._core.emit(Answered(call.key, response))
+
+    def _confirm(self, call: Call, dialog: Dialog) -> Dialog:
+        """The dialog of a 2xx, with what its early one counted; the route is the 2xx's own (section 13.2.2.4)."""
+        if early := call.early.get(dialog.remote_tag):
+            dialog.local_sequence, dialog.remote_sequence = early.local_sequence, early.remote_sequence
+        dialog.offering = Offering.STABLE
+        if call.asked is not None:  # their UPDATE crossed their 200: it is answered in the dialog that stands
+            call.asked = Asked(call.asked.transaction, dialog)
+        call.early.clear()
+        return dialog
 
     # -- CANCEL ---------------------------------------------------------------------------------------------------
 

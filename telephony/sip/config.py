@@ -33,10 +33,16 @@ class EndpointConfig:
     """Whether whoever carries our messages can open TCP connections."""
     contact_user: str = ""
     """User part of our Contact."""
-    allow: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
+    allow: tuple[str, ...] = (
+        "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE",
+    )
     """Methods that are understood; any other gets 405 with this list."""
-    supported: tuple[str, ...] = ()
-    """Option tags that a request may require; any other gets 420."""
+    supported: tuple[str, ...] = ("100rel", "timer")
+    """Option tags that a request may require, and that ours say we know; any other gets 420."""
+    session_expires: int = 1800
+    """Seconds that a session lasts without a refresh (RFC 4028), where the far side knows timers; 0: no timers."""
+    min_se: int = 90
+    """The shortest session that is taken, in seconds: a request for less gets 422."""
     t1: float = 0.5
     """Round-trip estimate (RFC 3261 section 17.1.1.1)."""
     t2: float = 4.0
@@ -59,6 +65,9 @@ class EndpointConfig:
     def __post_init__(self) -> None:
         if not 0 < self.t1 <= self.t2:
             raise ValueError(f"t1={self.t1}, t2={self.t2}: must be 0 < t1 ≤ t2")
+        if self.session_expires and not 0 < self.min_se <= self.session_expires:
+            problem = f"session_expires={self.session_expires}, min_se={self.min_se}"
+            raise ValueError(f"{problem}: must be 0 < min_se ≤ session_expires, or session_expires=0")
         if not 0 < self.port < 65536:
             raise ValueError(f"port={self.port}: must be 1…65535")
 

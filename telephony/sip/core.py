@@ -61,6 +61,10 @@ class Core:
             own.append(("User-Agent", self.config.user_agent))
         return own
 
+    def abilities(self) -> list[tuple[str, str]]:
+        """Methods and extensions that we know, for whatever begins or changes a session."""
+        return [("Allow", ", ".join(self.config.allow)), ("Supported", ", ".join(self.config.supported))]
+
     def ask(self, request: Request, destination: Address, user: User, now: float) -> Transaction:
         """Start a client transaction and send its request: a large one over TCP, where the destination is what the
         request names and not merely the way back to a phone behind NAT (section 18.1.1)."""
@@ -105,7 +109,7 @@ class Core:
             tag = self.stateless_tag(request)
         response = response_to(request, status, reason=reason, tag=tag, headers=headers, body=body)
         if request.method == "OPTIONS" and 200 <= status < 300:
-            response.fields.append(("Allow", ", ".join(self.config.allow)))  # section 11.2
+            response.fields += self.abilities()  # section 11.2
         if self.config.user_agent and 200 <= status < 300:
             response.fields.append(("Server", self.config.user_agent))
         transaction.happen(said(status), now, response)

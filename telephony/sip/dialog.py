@@ -9,6 +9,7 @@ from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Message, Request, Response
+from telephony.sip.offering import Offering
 from telephony.sip.uri import Uri
 
 
@@ -32,6 +33,9 @@ class Dialog:
     routes: tuple[NameAddr, ...] = ()
     local_sequence: int = 0
     remote_sequence: int = 0
+    rseq: int = 0
+    """The latest reliable provisional response, of ours or of theirs (RFC 3262)."""
+    offering: Offering = Offering.STABLE
 
     @property
     def key(self) -> str:
@@ -53,23 +57,25 @@ class Dialog:
             flow=_behind_nat(request),
             routes=record_route(request),
             remote_sequence=request.cseq.number,
+            offering=Offering.THEIRS if request.body else Offering.NOTHING,
         )
 
     @classmethod
     def of_answer(cls, request: Request, response: Response, peer: Address) -> Dialog:
-        """The dialog that a 2xx to our INVITE makes (section 12.1.2)."""
+        """The dialog that a 101…299 to our INVITE makes (section 12.1.2). Raises SipParseError."""
         return cls(
             call_id=request.call_id,
             local=request.get("From"),
             local_tag=request.from_tag,
             remote=response.get("To"),
             remote_tag=response.to_tag,
-            # A 2xx must have a Contact; without one the callee is still where it was called.
+            # It must have a Contact; without one the callee is still where it was called.
             target=contact_of(response) if response.values("Contact") else request.uri,
             peer=peer,
             flow=request.uri,  # we were told to reach it there
             routes=record_route(response)[::-1],
             local_sequence=request.cseq.number,
+            offering=Offering.OURS,
         )
 
     def heard_from(self, request: Request, source: Address) -> None:

@@ -5,7 +5,8 @@
     answer(call, sdp, now) … ───┘        → calls          └─ deadline() → when to tick
 
 No socket, no clock, no thread. ``intake.py`` decides what a request is; ``answering.py``, ``calling.py``,
-``changing.py`` and ``leaving.py`` each hold one part of a call's life; ``core.py`` is what they share.
+``provisional.py``, ``changing.py``, ``refreshing.py`` and ``leaving.py`` each hold one part of a call's life;
+``core.py`` is what they share.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from telephony.sip.headers import NameAddr
 from telephony.sip.intake import Intake
 from telephony.sip.leaving import Leaving, ends_dialog
 from telephony.sip.message import Request, Response
+from telephony.sip.provisional import Provisional
+from telephony.sip.refreshing import Refreshing
 from telephony.sip.tables import Event, State
 from telephony.sip.transaction import server_key
 from telephony.sip.uri import Uri
@@ -42,10 +45,13 @@ class Endpoint:
         self._core = Core(config)
         self._asking = Asking(self._core)
         self._leaving = Leaving(self._core, self._asking)
-        self._answering = Answering(self._core, self._leaving)
-        self._calling = Calling(self._core, self._leaving)
-        self._changing = Changing(self._core, self._leaving)
-        self._intake = Intake(self._core, self._answering, self._leaving)
+        refreshing = Refreshing(self._core, self._leaving)
+        self._provisional = Provisional(self._core, self._leaving)
+        self._answering = Answering(self._core, self._leaving, refreshing, self._provisional)
+        self._calling = Calling(self._core, self._asking, self._leaving, refreshing)
+        self._changing = Changing(self._core, self._leaving, refreshing)
+        self._intake = Intake(self._core, self._answering, self._leaving, self._provisional)
+        self._provisional.answer, refreshing.refresh = self._answering.answer, self._changing.refresh
 
     # -- in and out -----------------------------------------------------------------------------------------------
 
@@ -98,9 +104,10 @@ class Endpoint:
     # -- incoming calls -------------------------------------------------------------------------------------------
 
     def ring(self, call: str, now: float, status: int = 180, body: bytes = b"") -> None:
-        """Send a provisional response of 101…199, ``body`` an SDP; repeated every minute."""
+        """Send a provisional response of 101…199, ``body`` an SDP; repeated every minute. Where the caller knows how,
+        a description arrives for certain (PRACK): then it is the answer, or where the INVITE had none the offer."""
         if found := self._core.calls.get(call):
-            self._answering.ring(found, status, body, now)
+            self._provisional.ring(found, status, body, now)
 
     def answer(self, call: str, body: bytes, now: float) -> None:
         """Send 200 with an SDP, again and again until the ACK comes (``Acknowledged``)."""
@@ -173,13 +180,19 @@ class Endpoint:
         if found := self._core.calls.get(call):
             self._changing.reinvite(found, body, now)
 
+    def update(self, call: str, body: bytes, now: float) -> bool:
+        """Offer a new session by UPDATE, also before the answer where offer and answer have been made; ``Responded``
+        tells how it went. False, and nothing is sent, where the far side knows no UPDATE or it is too early."""
+        found = self._core.calls.get(call)
+        return found is not None and self._changing.update(found, body, now)
+
     def accept_reinvite(self, call: str, body: bytes, now: float) -> None:
-        """Answer the pending re-INVITE or UPDATE with an SDP."""
+        """Answer the pending re-INVITE, UPDATE or PRACK with an SDP."""
         if found := self._core.calls.get(call):
             self._answering.accept_again(found, body, now)
 
     def reject_reinvite(self, call: str, status: int, now: float) -> None:
-        """Refuse the pending re-INVITE or UPDATE; the call goes on as it was."""
+        """Refuse the pending re-INVITE, UPDATE or PRACK; the call goes on as it was."""
         if found := self._core.calls.get(call):
             self._answering.reject_again(found, status, now)
 

@@ -28,15 +28,16 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The ACK of our 2xx arrived; ``body`` is set where the 2xx held the offer."""
+    """The ACK of our 2xx arrived, or the PRACK of our offer. ``body`` is None where the offer was theirs; otherwise it
+    holds their answer, or is empty where they owe us one."""
 
     call: str
-    body: bytes
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reinvited:
-    """A re-INVITE or UPDATE in a dialog: accept or reject it."""
+    """A re-INVITE, UPDATE or PRACK with an offer, or a re-INVITE that wants ours: accept or reject it."""
 
     call: str
     request: Request
@@ -44,7 +45,8 @@ class Reinvited:
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """An outgoing call got a provisional response of 101…199."""
+    """An outgoing call got a provisional response of 101…199; where it asked for PRACK, that has been sent. An SDP is
+    early media: each To tag is another phone with an answer of its own."""
 
     call: str
     status: int
@@ -90,12 +92,19 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Responded:
-    """The final response to ``send_request``, ``request`` or ``reinvite`` (there ``call`` is set); a synthetic 408 or
-    503 when none came."""
+    """The final response to ``send_request``, ``request``, ``reinvite`` or ``update`` (there ``call`` is set); a
+    synthetic 408 or 503 when none came."""
 
     transaction: str
     response: Response
     call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshDue:
+    """The session must be refreshed (RFC 4028) and the far side knows no UPDATE: ``reinvite`` with what stands."""
+
+    call: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +125,5 @@ class Disconnected:
 SipEvent = (
     Invited | Cancelled | Acknowledged | Reinvited
     | Ringing | Answered | Failed
-    | Ended | Requested | Responded | Malformed | Disconnected
+    | Ended | Requested | Responded | RefreshDue | Malformed | Disconnected
 )

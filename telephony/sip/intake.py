@@ -11,6 +11,9 @@ from telephony.sip.errors import SipParseError
 from telephony.sip.events import Malformed, Requested
 from telephony.sip.leaving import Leaving
 from telephony.sip.message import Request, Response, measure, split
+from telephony.sip.provisional import Provisional
+from telephony.sip.rack import RAck, rseq
+from telephony.sip.session import min_se, session_expires
 from telephony.sip.tables import Event
 from telephony.sip.transaction import client_key, heard, server_key
 
@@ -18,8 +21,9 @@ from telephony.sip.transaction import client_key, heard, server_key
 class Intake:
     """Decides what a datagram is."""
 
-    def __init__(self, core: Core, answering: Answering, leaving: Leaving) -> None:
+    def __init__(self, core: Core, answering: Answering, leaving: Leaving, provisional: Provisional) -> None:
         self._core = core
+        self._provisional = provisional
         self._answering = answering
         self._leaving = leaving
 
@@ -62,8 +66,9 @@ class Intake:
         if len(response.lines("Via")) > 1 or response.call_id != transaction.request.call_id:
             raise SipParseError("Via", "the response is not for us")
         _ = response.to_tag
-        if response.status < 300 and cseq.method == "INVITE" and response.status >= 200:
-            Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what a 2xx is read for
+        if 100 < response.status < 300 and response.to_tag and cseq.method == "INVITE":
+            Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what these are read for
+            rseq(response)
         transaction.happen(heard(response.status), now, response)
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -113,13 +118,13 @@ class Intake:
 
     def _in_dialog(self, request: Request, source: Address, now: float) -> None:
         call = self._core.calls.get(f"{request.call_id};{request.to_tag}")
-        if call is None or call.dialog.remote_tag != request.from_tag:
+        dialog = call.dialog_with(request.from_tag) if call is not None else None
+        if call is None or dialog is None:
             self._core.refuse(request, 481)
             return
         if request.method == "ACK":
             self._answering.acknowledged(call, request, now)
             return
-        dialog = call.dialog
         if request.cseq.number < dialog.remote_sequence:
             self._core.reply(request, 500, now)  # section 12.2.2: out of order
             return
@@ -128,13 +133,17 @@ class Intake:
         if request.method == "BYE":
             self._leaving.bye_came(call, request, now)
         elif self._understood(request):
-            self._within(call, request, source, now)
+            self._within(call, dialog, request, source, now)
 
-    def _within(self, call: Call, request: Request, source: Address, now: float) -> None:
+    def _within(self, call: Call, dialog: Dialog, request: Request, source: Address, now: float) -> None:
         if call.phase is Phase.ENDING:
             self._core.reply(request, 481, now)
-        elif request.method in ("INVITE", "UPDATE"):
+        elif request.method == "INVITE":
             self._answering.reinvited(call, request, now)
+        elif request.method == "UPDATE":
+            self._answering.updated(call, dialog, request, now)
+        elif request.method == "PRACK":
+            self._provisional.confirmed(call, request, now)
         else:
             transaction = self._core.serve(request, now)
             self._core.emit(Requested(transaction.key, request, source, call.key))
@@ -152,4 +161,8 @@ def check(request: Request) -> None:
         if request.method == "INVITE" or request.values("Contact"):
             contact_of(request)
         record_route(request)
-    request.values("Require")
+        session_expires(request)
+        min_se(request)
+    if request.method == "PRACK":
+        request.once("RAck", RAck.parse)
+    request.values("Require"), request.values("Supported")

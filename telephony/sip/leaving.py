@@ -42,6 +42,9 @@ class Leaving:
 
     def bye_came(self, call: Call, request: Request, now: float) -> None:
         """Their BYE: 200, and what they left unanswered of ours or theirs is settled (section 15.1.2)."""
+        if call.phase is Phase.CALLING:  # section 15: whoever was called may not end a dialog that is early
+            self._core.reply(request, 481, now)
+            return
         self._core.reply(request, 200, now)
         told = call.phase is Phase.ENDING or call.hang_up_wanted  # our user hung up first and has been told all
         self._settle(call, now)
@@ -57,26 +60,40 @@ class Leaving:
 
     def over(self, call: Call) -> None:
         """Forget a call. Its transactions end by their own timers."""
-        self._core.timers.stop(call.reminder)
-        if call.unacknowledged is not None:
-            self._core.timers.stop(call.unacknowledged.timer)
-        call.reminder = call.unacknowledged = call.server = None
+        self._quiet(call)
+        call.server = call.asked = None
         call.phase = Phase.OVER
         self._core.calls.pop(call.key, None)
 
+    def untime(self, call: Call) -> None:
+        """The session is timed no longer."""
+        if call.session is not None:
+            self._core.timers.stop(call.session.timer)
+            call.session = None
+
+    def unasked(self, call: Call, now: float) -> None:
+        """Section 15.1.2: what they asked and we did not answer gets 487."""
+        for pending in (call.server, call.asked.transaction if call.asked else None):
+            if pending is not None:
+                self._core.respond(pending, 487, now, tag=call.dialog.local_tag)
+        call.server = call.asked = None
+
     def _settle(self, call: Call, now: float) -> None:
-        # Section 15.1.2: a request that is still pending gets 487.
-        if call.server is not None:
-            self._core.respond(call.server, 487, now, tag=call.dialog.local_tag)
-            call.server = None
-        if call.client is not None:
+        self.unasked(call, now)
+        if call.change is not None:
             # Our re-INVITE may still get its final response and ACK it, but nothing obliges the far side to send one.
-            give_up_later(self._core, call.client, now)
+            give_up_later(self._core, call.change, now)
+        self._quiet(call)
+
+    def _quiet(self, call: Call) -> None:
+        """Nothing is repeated or waited for any more."""
+        self.untime(call)
+        for waiting in (call.unacknowledged, call.unconfirmed):
+            if waiting is not None:
+                self._core.timers.stop(waiting.timer)
         self._core.timers.stop(call.reminder)
-        call.reminder = None
-        if call.unacknowledged is not None:
-            self._core.timers.stop(call.unacknowledged.timer)
-            call.unacknowledged = None
+        self._core.timers.stop(call.glare)
+        call.reminder = call.glare = call.unacknowledged = call.unconfirmed = None
 
 
 def give_up_later(core: Core, invite: Transaction, now: float) -> Timer:

@@ -11,9 +11,10 @@ from telephony.sip.events import Invited, Malformed, Requested
 from telephony.sip.message import Request, Response, parse
 from tests.telephony.sip.network import ANSWER, STRANGER, Pair, a_request
 
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER, MESSAGE"
 REFUSED = [
-    (a_request("SUBSCRIBE"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER, MESSAGE")),
-    (a_request(Require="100rel, gruu"), 420, ("Unsupported", "100rel, gruu")),
+    (a_request("SUBSCRIBE"), 405, ("Allow", ALLOWED)),
+    (a_request(Require="100rel, gruu"), 420, ("Unsupported", "gruu")),
     (a_request(target="http://127.0.0.1/"), 416, None),
     (a_request(Max_Forwards="0"), 483, None),
     (a_request(To="<sip:bob@127.0.0.1>;tag=gone"), 481, None),
