@@ -23,8 +23,8 @@ from telephony.config import TelephonyConfig
 from telephony.keys import Keys, key_of
 from telephony.liveness import Liveness
 from telephony.offers import Offers
-from telephony.sip.events import Acknowledged, Cancelled, Ended, Reinvited, Requested, Responded, SipEvent
-from telephony.sip.message import Request
+from telephony.sip.events import Acknowledged, Cancelled, Ended, RefreshDue, Reinvited, Requested, Responded, SipEvent
+from telephony.sip.message import Request, Response
 from telephony.transport.udp import UdpTransport
 
 log = logging.getLogger(__name__)
@@ -206,6 +206,23 @@ class Leg:
         else:
             endpoint.accept_reinvite(self.call, body, now)
 
+    def reoffer(self) -> None:
+        """Offer anew what we can do now: the far side's answer tells what it can."""
+        self._sip.endpoint.reinvite(self.call, self.offers.offer(), self._sip.now())
+        self._sip.flush()
+
+    def _reoffered(self, response: Response) -> None:
+        """The far side's word on our offer. Refused, or accepted without an answer, the call goes on as it was."""
+        if response.status < 300 and response.body:
+            self._answer_arrived(response.body)
+
+    def _answer_arrived(self, body: bytes) -> None:
+        try:
+            self.offers.answered(body)
+        except (sdp.SdpError, sdp.NotAcceptable) as error:
+            self._office.counters["bad_answer"] += 1
+            self.release(Hangup(Side.NETWORK, 488, str(error)))  # nobody's wish: whoever uses the leg must be told
+
     def _held_or_resumed(self) -> None:
         if self.changed is not None:
             self.changed()
@@ -225,8 +242,12 @@ class Leg:
                 self._acknowledged(body)
             case Requested():
                 self._requested(event)
+            case RefreshDue():
+                self.reoffer()
             case Responded(response=response) if response.cseq.method == "OPTIONS":
                 self._liveness.answered(response.status)
+            case Responded(response=response) if response.cseq.method in ("INVITE", "UPDATE"):
+                self._reoffered(response)
             case _:
                 pass
 
@@ -234,18 +255,13 @@ class Leg:
         """The far side's BYE, or a far side that says or shows that it is no longer there."""
         if (status := status_in(reason)) is not None:
             return Hangup(Side.NETWORK, status, reason, CAUSE_OF.get(status, 0))
-        if reason == "no ACK":
+        if reason in ("no ACK", "no PRACK"):
             return Hangup(Side.NETWORK, 408, reason, CAUSE_OF[408])
         return Hangup(self.side, 200, reason, cause_in(read(reason)))
 
     def _acknowledged(self, body: bytes | None) -> None:
-        if body is None:
-            return  # the offer was theirs
-        try:
-            self.offers.answered(body)
-        except (sdp.SdpError, sdp.NotAcceptable) as error:  # an empty one too: the answer was owed (section 13.2.1)
-            self._office.counters["bad_answer"] += 1
-            self.release(Hangup(Side.NETWORK, 488, str(error)))  # nobody's wish: whoever uses the leg must be told
+        if body is not None:  # otherwise the offer was theirs
+            self._answer_arrived(body)  # an empty one too: it was owed (RFC 3261 section 13.2.1)
 
     def _requested(self, event: Requested) -> None:
         endpoint, now = self._sip.endpoint, self._sip.now()

@@ -25,6 +25,7 @@ class Offers:
         self.secured = False
         self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self._version = 0
+        self._described = b""
 
     # -- theirs ---------------------------------------------------------------------------------------------------
 
@@ -44,7 +45,7 @@ class Offers:
     def answer(self, offered: sdp.Session, agreed: sdp.Agreed) -> bytes:
         """Our answer to an offer that has been understood already."""
         self._agree(agreed)
-        return sdp.answer(offered, agreed, self._local())
+        return self._in_words(lambda local: sdp.answer(offered, agreed, local))
 
     # -- ours -----------------------------------------------------------------------------------------------------
 
@@ -53,7 +54,9 @@ class Offers:
         keys = self.audio.keys if self.audio else None
         self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
         noise = self.config.comfort_noise
-        return sdp.offer(self._local(), self._preferred(), comfort_noise=noise, keys=self._key_lines)
+        return self._in_words(
+            lambda local: sdp.offer(local, self._preferred(), comfort_noise=noise, keys=self._key_lines)
+        )
 
     def answered(self, body: bytes) -> None:
         """Take their answer to our offer. Raises SdpError, NotAcceptable: then nothing has changed."""
@@ -79,9 +82,16 @@ class Offers:
         if self.audio.held != was_held:
             self._held()
 
+    def _in_words(self, describe: Callable[[sdp.Local], bytes]) -> bytes:
+        """Our description: a new version where it differs from the last one (RFC 3264 section 8), the same where it
+        does not, so that a mere refresh is seen to be one (RFC 4028 section 7.4)."""
+        if describe(self._local()) != self._described:
+            self._version += 1
+            self._described = describe(self._local())
+        return self._described
+
     def _local(self) -> sdp.Local:
-        """Our end of the stream, in a new version of our description."""
+        """Our end of the stream."""
         assert self.audio is not None
-        self._version += 1
         # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
         return sdp.Local(self.config.host_towards(self.far), self.audio.port, self.audio.port, self._version)

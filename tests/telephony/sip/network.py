@@ -77,6 +77,8 @@ class Network:
         self.parties: dict[Address, Party] = {}
         self.fate: Callable[[Sent], list[float]] = lambda sent: [0.01]
         """The delays after which copies of a datagram arrive; an empty list loses it."""
+        self.rewrite: Callable[[bytes], bytes] = lambda data: data
+        """What becomes of a datagram on its way."""
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
         self._flying: list[tuple[float, int, bytes, Address, Address]] = []
@@ -140,7 +142,8 @@ class Network:
                 sent = Sent(self.now, party.name, words(data), data)
                 self.wire.append(sent)
                 for delay in self._delays(sent):
-                    entry = (self.now + delay, next(self._numbers), data, party.address, destination)
+                    arrives = self.rewrite(data)
+                    entry = (self.now + delay, next(self._numbers), arrives, party.address, destination)
                     heapq.heappush(self._flying, entry)
 
     def _delays(self, sent: Sent) -> list[float]:
