@@ -145,6 +145,31 @@ MediaEvent = DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTr
 
 
 @dataclass(frozen=True, slots=True)
+class FarSide:
+    """What a leg's far end told in its RTCP reports (RFC 3550 section 6.4), and what we told it."""
+
+    reports: int = 0
+    """Compound packets that came from it."""
+    reports_sent: int = 0
+    reports_refused: int = 0
+    """From anybody else, not protected by its key, or malformed."""
+    heard: int = 0
+    """How many of its reports said how our stream arrives. None, while reports come: it hears nothing of us."""
+    packets_sent: int = -1
+    """How many packets it says it has sent; -1 when it has not said so."""
+    expected: int = 0
+    """How many packets of ours should have arrived there …"""
+    lost: int = 0
+    """… and how many of them did not."""
+    jitter_ms: float = 0.0
+    """Of our stream, there."""
+    round_trip_ms: float = -1.0
+    """There and back, without the time that it kept our report for; -1 while unknown."""
+    left: bool = False
+    """It said BYE."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegStats:
     """Counters of one leg since it was opened."""
 
@@ -153,10 +178,25 @@ class LegStats:
     dropped_stranger: int
     """Packets from a third address, or without the right SRTP key, or replayed: refused."""
     dropped_malformed: int
+    """No RTP, or nothing that was agreed on."""
     lost: int
     jitter_ms: float
     last_packet_age_ms: float
     """-1 when none has arrived."""
+    dropped_unprotected: int = 0
+    """Those of the strangers' that came from the far end's own address: its key does not fit."""
+    dropped_foreign: int = 0
+    """Those of the malformed that were RTP from the far end, of a payload type that nobody agreed on …"""
+    foreign_type: int = -1
+    """… the last of which was this."""
+    codec: Codec = Codec.PCMA
+    announced: tuple[str, int] | None = None
+    """Where the far end said it is."""
+    source: tuple[str, int] | None = None
+    """Where it really sends from, once packets came in; we send there too."""
+    stranger: tuple[str, int] | None = None
+    """Who was refused last."""
+    far: FarSide = FarSide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +256,14 @@ class MediaEngine(Protocol):
         """Protect both directions of a leg; None is plain RTP. A direction whose key stays goes on undisturbed. Packets
         that are not protected by the far side's key, or came before, count as a stranger's. Raises ValueError."""
 
-    def set_remote(self, leg: Node, address: str, port: int) -> None:
+    def set_remote(
+        self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
+    ) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets
-        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted."""
+        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted.
+
+        Reports (RTCP) go out every few seconds from now on, and a BYE when the leg is closed: to the port above, to
+        ``rtcp`` where the far end announced that (RFC 3605), or with ``rtcp_mux`` to the same port (RFC 5761)."""
 
     def set_gain(self, listener: Node, source: Node, gain: float) -> None:
         """Set one cell of the table. 0.0 removes it. A leg whose only source is one other leg at gain 1.0 is
@@ -256,7 +301,7 @@ class MediaEngine(Protocol):
         """How many pieces the tap's reader was too slow to take."""
 
     def stats(self, leg: Node) -> LegStats:
-        """Counters of a leg."""
+        """Counters of a leg, and what its far end says of the line."""
 
     def open_nodes(self) -> int:
         """How many nodes are open; 0 when nothing is left over."""

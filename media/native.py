@@ -9,6 +9,7 @@ from media import _core
 from media.engine import (
     Codec,
     DigitPressed,
+    FarSide,
     FirstPacket,
     LegStats,
     MediaConfig,
@@ -33,6 +34,13 @@ def event_of(told: tuple[Any, ...]) -> MediaEvent:
     """The event that the core tells as ``(class name, node, values…)``."""
     kind, *values = told
     return cast(MediaEvent, _EVENTS[kind](*values))
+
+
+def leg_stats(told: tuple[Any, ...]) -> LegStats:
+    """What the core tells of a leg, field by field; the far side last."""
+    *counted, codec, announced, source, stranger, far = told
+    fields = (*counted, Codec(codec), announced, source, stranger, FarSide(*far))
+    return LegStats(*fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +96,10 @@ class NativeEngine:
     def set_srtp(self, leg: Node, keys: SrtpKeys | None) -> None:
         self._core.set_srtp(leg, keys.suite if keys else "", keys.send if keys else b"", keys.receive if keys else b"")
 
-    def set_remote(self, leg: Node, address: str, port: int) -> None:
-        self._core.set_remote(leg, address, port)
+    def set_remote(
+        self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
+    ) -> None:
+        self._core.set_remote(leg, address, port, rtcp_mux, rtcp)
 
     def set_gain(self, listener: Node, source: Node, gain: float) -> None:
         self._core.set_gain(listener, source, gain)
@@ -120,7 +130,7 @@ class NativeEngine:
         self._core.send_digit(leg, key, duration_ms)
 
     def stats(self, leg: Node) -> LegStats:
-        return LegStats(*self._core.stats(leg))
+        return leg_stats(self._core.stats(leg))
 
     def open_nodes(self) -> int:
         return self._core.open_nodes()

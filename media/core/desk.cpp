@@ -97,6 +97,7 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
     if (!can_pack(wanted, packet_ms))
         throw std::invalid_argument("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40");
     found.control_digits = digit_payload_type >= 0;
+    found.control_codec = wanted;
     const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
                         packet_ms * 8, comfort_noise};
     Equipment* equipment = new Equipment(format);
@@ -114,10 +115,12 @@ void Desk::set_srtp(int id, const std::string& suite, std::vector<std::uint8_t> 
     post([&found, made = security.release()](Switch& to) { to.set_security(found, *made); });
 }
 
-void Desk::set_remote(int id, const std::string& ip, int port) {
+void Desk::set_remote(int id, const std::string& ip, int port, bool rtcp_mux,
+                      const std::optional<std::pair<std::string, int>>& rtcp) {
     Leg& found = leg(id);
     const Address address = parse_address(ip, port);
-    post([&found, address](Switch& to) { to.set_remote(found, address); });
+    const Address reports = rtcp ? parse_address(rtcp->first, rtcp->second) : Address{};
+    post([&found, address, rtcp_mux, reports](Switch& to) { to.set_remote(found, address, rtcp_mux, reports); });
 }
 
 void Desk::set_gain(int listener, int source, double gain) {
@@ -180,10 +183,35 @@ void Desk::close_all() {
 LegReport Desk::stats(int id) const {
     const Leg& found = leg(id);
     const LegCounters& counters = found.counters;
+    const Refusals& refusals = found.refusals;
+    const Reports& reports = found.reports;
     const Nanos last = counters.last_packet.get();
     const double age = counters.packets_in.get() == 0 ? -1 : static_cast<double>(now() - last) / 1e6;
-    return {counters.packets_in.get(), counters.packets_out.get(), counters.strangers.get(), counters.malformed.get(),
-            found.in.lost.get(),       static_cast<double>(found.in.jitter.get()) / 16 / 8, age};
+    const std::int64_t round_trip = reports.round_trip_us.get();
+    return {.packets_in = counters.packets_in.get(),
+            .packets_out = counters.packets_out.get(),
+            .strangers = counters.strangers.get(),
+            .malformed = counters.malformed.get(),
+            .lost = found.in.lost.get(),
+            .jitter_ms = static_cast<double>(found.in.jitter.get()) / 16 / 8,
+            .age_ms = age,
+            .unprotected = refusals.unprotected.get(),
+            .foreign = refusals.foreign.get(),
+            .last_type = refusals.last_type.get(),
+            .codec = static_cast<int>(found.control_codec),
+            .announced = found.origin.signalled(),
+            .source = found.origin.remote(),
+            .stranger = refusals.stranger.get(),
+            .far = {.received = reports.received.get(),
+                    .written = reports.written.get(),
+                    .refused = reports.strangers.get() + reports.malformed.get(),
+                    .heard = reports.heard.get(),
+                    .packets = reports.far_packets.get(),
+                    .expected = reports.far_expected.get(),
+                    .lost = reports.far_lost.get(),
+                    .jitter_ms = static_cast<double>(reports.far_jitter_us.get()) / 1000,
+                    .round_trip_ms = round_trip < 0 ? -1 : static_cast<double>(round_trip) / 1000,
+                    .left = reports.left.get() != 0}};
 }
 
 std::int64_t Desk::tap_drops(int id) const {

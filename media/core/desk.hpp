@@ -19,9 +19,18 @@ struct NoSuchNode : std::exception {
     const int node;
 };
 
+// The fields of media/engine.py's LegStats and FarSide.
 struct LegReport {
     std::int64_t packets_in, packets_out, strangers, malformed, lost;
     double jitter_ms, age_ms;
+    std::int64_t unprotected, foreign, last_type;
+    int codec;
+    Address announced, source, stranger;
+    struct {
+        std::int64_t received, written, refused, heard, packets, expected, lost;
+        double jitter_ms, round_trip_ms;
+        bool left;
+    } far;
 };
 
 Address parse_address(const std::string& ip, int port);
@@ -41,7 +50,9 @@ class Desk {
                    bool comfort_noise);
     // Keys are master key and salt; an empty suite is plain RTP.
     void set_srtp(int leg, const std::string& suite, std::vector<std::uint8_t> send, std::vector<std::uint8_t> receive);
-    void set_remote(int leg, const std::string& ip, int port);
+    // `rtcp`: where its reports go, if not to the port above or, with `rtcp_mux`, to the same.
+    void set_remote(int leg, const std::string& ip, int port, bool rtcp_mux = false,
+                    const std::optional<std::pair<std::string, int>>& rtcp = std::nullopt);
     void set_gain(int listener, int source, double gain);
     void play(int player, std::vector<Sample> samples, bool loop);
     void finish(int player);

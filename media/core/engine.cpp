@@ -29,6 +29,13 @@ Nanos monotonic() {
     return Nanos{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+// The odd address inside a leg stands for its RTCP socket in epoll, the leg's own for its RTP socket.
+void* report_tag(Leg& leg) { return reinterpret_cast<char*>(&leg) + 1; }
+
+Leg* leg_of_report_tag(void* tag) {
+    return reinterpret_cast<std::uintptr_t>(tag) % 2 == 0 ? nullptr : reinterpret_cast<Leg*>(static_cast<char*>(tag) - 1);
+}
+
 void watch(int epoll, int descriptor, void* tag) {
     epoll_event interest{};
     interest.events = EPOLLIN;
@@ -97,6 +104,7 @@ std::pair<int, int> Engine::open_leg(const std::string& ip) {
     const Beginning with{random(), static_cast<std::uint16_t>(random()), random()};
     Leg& leg = add_leg(with, ports.rtp.release(), ports.rtcp.release());
     watch(epoll_.get(), leg.rtp_socket, &leg);
+    watch(epoll_.get(), leg.rtcp_socket, report_tag(leg));
     return {leg.id, ports.port};
 }
 
@@ -152,12 +160,14 @@ void Engine::run() {
         bool asked = false;
         const auto leg_of = [&](int i) -> Leg* {
             void* tag = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
-            return tag == &wake_ || tag == &timer_ ? nullptr : static_cast<Leg*>(tag);
+            return tag == &wake_ || tag == &timer_ || leg_of_report_tag(tag) ? nullptr : static_cast<Leg*>(tag);
         };
         for (int i = 0; i < count; ++i) {
             if (const Leg* next = leg_of(i + 1)) next->prefetch();
+            void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
             if (Leg* leg = leg_of(i)) receive(*leg);
-            else if (ready[static_cast<std::size_t>(i)].data.ptr == &wake_) asked = true;
+            else if (Leg* reported = leg_of_report_tag(tag)) receive_report(*reported);
+            else if (tag == &wake_) asked = true;
         }
         switch_.advance(monotonic());
         if (asked || commands_.waiting()) run_commands();
@@ -176,17 +186,28 @@ void Engine::pause() {
 }
 
 // One packet, for there seldom are two; when there are, epoll says so again.
-void Engine::receive(Leg& leg) {
+std::optional<Address> Engine::take_datagram(int socket) {
     sockaddr_in from;
     socklen_t from_size = sizeof from;
-    const ssize_t size = recvfrom(leg.rtp_socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT,
+    const ssize_t size = recvfrom(socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT,
                                   reinterpret_cast<sockaddr*>(&from), &from_size);
-    if (size < 0) return;
+    if (size < 0) return std::nullopt;
+    datagram_size_ = static_cast<std::size_t>(size);
+    return Address{ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)};
+}
+
+void Engine::receive(Leg& leg) {
+    const auto from = take_datagram(leg.rtp_socket);
+    if (!from) return;
     receiving_ = true;
-    switch_.packet(leg, {datagram_.data(), static_cast<std::size_t>(size)},
-                   {ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)}, woke_);
+    switch_.packet(leg, {datagram_.data(), datagram_size_}, *from, woke_);
     receiving_ = false;
     if (!leg.connected && leg.origin.settled(woke_)) leg.connected = connect_socket(leg.rtp_socket, leg.origin.remote());
+}
+
+void Engine::receive_report(Leg& leg) {
+    if (const auto from = take_datagram(leg.rtcp_socket))
+        switch_.report(leg, {datagram_.data(), datagram_size_}, *from, woke_);
 }
 
 void Engine::run_commands() {
@@ -213,6 +234,11 @@ void Engine::send(Leg& leg, rtp::Bytes packet) {
     if (receiving_) latency_.add(monotonic() - woke_);
 }
 
+void Engine::send_report(Leg& leg, rtp::Bytes packet) {
+    if (leg.reports.muxed) return send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
+    send_datagram(leg.rtcp_socket, packet, leg.reports.destination(leg.origin.remote()));
+}
+
 void Engine::tap(Tap& tap, std::span<const Sample> piece) {
     if (::send(tap.socket, piece.data(), piece.size_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
 }
@@ -234,12 +260,13 @@ void Engine::unsettled(Leg& leg) {
     if (std::exchange(leg.connected, false)) disconnect_socket(leg.rtp_socket);
 }
 
-// Closing here, and not when the control side gets round to it, frees the ports at once. The epoll entry is removed by
-// hand: it would outlive the descriptor while a child process between fork and exec still holds a copy.
+// Closing here, and not when the control side gets round to it, frees the ports at once. Epoll entries are removed by
+// hand: they would outlive the descriptor while a child process between fork and exec still holds a copy.
 void Engine::closed_leg(Leg& leg) {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, leg.rtp_socket, nullptr);
-    ::close(leg.rtp_socket);
-    ::close(leg.rtcp_socket);
+    for (const int socket : {leg.rtp_socket, leg.rtcp_socket}) {
+        epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+        ::close(socket);
+    }
     garbage_.post(&leg);
 }
 

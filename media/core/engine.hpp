@@ -48,12 +48,15 @@ class Engine final : public Desk, private Output {
 
     void run();
     void pause();
+    std::optional<Address> take_datagram(int socket);
     void receive(Leg& leg);
+    void receive_report(Leg& leg);
     void run_commands();
     void arm_timer();
     const char* ask_for_scheduling();
 
     void send(Leg& leg, rtp::Bytes packet) override;
+    void send_report(Leg& leg, rtp::Bytes packet) override;
     void tap(Tap& tap, std::span<const Sample> piece) override;
     void recorded_all(Recorder& recorder) override;
     void event(const Event& event) override;
@@ -81,6 +84,7 @@ class Engine final : public Desk, private Output {
     Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
     bool receiving_ = false, event_posted_ = false;
     std::array<std::uint8_t, 2048> datagram_{};
+    std::size_t datagram_size_ = 0;
 };
 
 }  // namespace media

@@ -9,18 +9,14 @@
 #include "jitter.hpp"
 #include "node.hpp"
 #include "noise.hpp"
+#include "origin.hpp"
 #include "outgoing.hpp"
 #include "placement.hpp"
+#include "reports.hpp"
 #include "srtp.hpp"
 #include "tones.hpp"
 
 namespace media {
-
-struct Address {
-    std::uint32_t ip = 0;  // host byte order
-    std::uint16_t port = 0;
-    bool operator==(const Address&) const = default;
-};
 
 inline constexpr int max_packet_samples = 480;    // 60 ms
 inline constexpr std::uint8_t comfort_noise_type = 13;  // RFC 3551 table 4
@@ -81,47 +77,17 @@ class Packing {
     bool fresh_ = true;
 };
 
-// Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
-// followed there (NAT); afterwards nothing changes until the far side is signalled anew.
-class Origin {
-  public:
-    void signal(Address address, Nanos now) {
-        if (address == signalled_) return;
-        signalled_ = remote_ = address;
-        since_ = now;
-        locked_ = learned_ = false;
-    }
-
-    bool known() const { return remote_.port != 0; }
-    // Nobody else will be followed until the far side is signalled anew.
-    bool settled(Nanos now) const { return known() && (locked_ || now - since_ > window); }
-    Address remote() const { return remote_; }
-    Nanos since() const { return since_; }
-
-    bool admit(Address from, Nanos now) {
-        if (!known()) return false;
-        if (from == remote_) {
-            if (from == signalled_) locked_ = true;
-            return true;
-        }
-        if (locked_ || now - since_ > window) return false;
-        if (from != signalled_ && learned_) return false;
-        remote_ = from;
-        locked_ = from == signalled_;
-        learned_ = true;
-        return true;
-    }
-
-  private:
-    static constexpr Nanos window = 2'000 * millisecond;
-
-    Address signalled_, remote_;
-    Nanos since_ = 0;
-    bool locked_ = false, learned_ = false;
+struct LegCounters {
+    Counter packets_in, packets_out, octets_out;  // octets: of payload, as sender reports count
+    Counter strangers, malformed, last_packet;    // last_packet: nanoseconds, 0 before the first
 };
 
-struct LegCounters {
-    Counter packets_in, packets_out, strangers, malformed, last_packet;  // last_packet: nanoseconds, 0 before the first
+// What was refused, closer: where nothing is heard, this tells why.
+struct Refusals {
+    Counter unprotected;     // from the far end, but not by its SRTP key, or seen before
+    Counter foreign;         // from the far end, of a payload type that nobody agreed on …
+    Counter last_type{-1};   // … which was this
+    SharedAddress stranger;  // who else sent something
 };
 
 // What a leg's stream begins with; random in production, chosen in tests.
@@ -134,7 +100,7 @@ struct Beginning {
 struct Leg : Node {
     Leg(int id_, Beginning with, int rtp_socket_ = -1, int rtcp_socket_ = -1)
         : Node(id_, Kind::leg), rtp_socket(rtp_socket_), rtcp_socket(rtcp_socket_),
-          out(with.ssrc, with.sequence, with.timestamp) {}
+          out(with.ssrc, with.sequence, with.timestamp), reports(out, {with.ssrc, with.sequence, with.timestamp}) {}
 
     // What a packet carries, or nothing when this leg has no use for it.
     std::optional<Heard> understand(const rtp::Packet& packet) const {
@@ -175,6 +141,7 @@ struct Leg : Node {
     bool feeding = false;               // some listener mixes me, so the jitter buffer is in use
     bool silence_said = false;
     bool control_digits = false;        // the control side's own: telephone-events were agreed on
+    Codec control_codec = Codec::pcma;  // the control side's own too
     Incoming in;
     Outgoing out;
     LegCounters counters;
@@ -186,6 +153,9 @@ struct Leg : Node {
     DigitReceiver digits_in;
     DigitSender digits_out;
     Packing packing;
+
+    Reports reports;
+    Refusals refusals;
 
     Leg* next_leg = nullptr;
     Leg* previous_leg = nullptr;

@@ -77,6 +77,13 @@ class BareSwitch final : public Desk, private Output {
                        parse_address(ip, port), now);
     }
 
+    void report(int leg, const nb::bytes& data, const std::string& ip, int port, Nanos now) {
+        now_ = now;
+        switch_.report(this->leg(leg), {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
+                       parse_address(ip, port), now);
+    }
+
+    nb::list take_reports() { return std::exchange(reports_, nb::list()); }
     nb::list take_sent() { return std::exchange(sent_, nb::list()); }
     nb::list take_tapped() { return std::exchange(tapped_, nb::list()); }
     nb::list take_recorded() {
@@ -92,6 +99,10 @@ class BareSwitch final : public Desk, private Output {
     void send(Leg& leg, rtp::Bytes packet) override {
         const Address to = leg.origin.remote();
         sent_.append(nb::make_tuple(leg.id, bytes_of(packet, packet.size()), ip_text(to), to.port));
+    }
+    void send_report(Leg& leg, rtp::Bytes packet) override {
+        const Address to = leg.reports.destination(leg.origin.remote());
+        reports_.append(nb::make_tuple(leg.id, bytes_of(packet, packet.size()), ip_text(to), to.port));
     }
     void tap(Tap& tap, std::span<const Sample> piece) override {
         tapped_.append(nb::make_tuple(tap.id, bytes_of(piece, piece.size())));
@@ -121,14 +132,25 @@ class BareSwitch final : public Desk, private Output {
     Switch switch_;
     Nanos now_ = 0;
     std::vector<Recorder*> recorders_;
-    nb::list sent_, tapped_, recorded_;
+    nb::list sent_, reports_, tapped_, recorded_;
     std::vector<Event> events_;
 };
 
+nb::object address_object(Address address) {
+    if (address.port == 0) return nb::none();
+    return nb::make_tuple(ip_text(address), address.port);
+}
+
+// In the order of media/engine.py's LegStats, the last of which is its FarSide.
 nb::tuple stats_tuple(const Desk& desk, int leg) {
     const LegReport report = desk.stats(leg);
+    const auto& far = report.far;
     return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
-                          report.jitter_ms, report.age_ms);
+                          report.jitter_ms, report.age_ms, report.unprotected, report.foreign, report.last_type,
+                          report.codec, address_object(report.announced), address_object(report.source),
+                          address_object(report.stranger),
+                          nb::make_tuple(far.received, far.written, far.refused, far.heard, far.packets, far.expected,
+                                         far.lost, far.jitter_ms, far.round_trip_ms, far.left));
 }
 
 nb::dict latency_dict(const Engine& engine) {
@@ -171,7 +193,8 @@ NB_MODULE(_core, module) {
         .def("set_srtp", [](Desk& desk, int leg, const std::string& suite, const nb::bytes& send, const nb::bytes& receive) {
             desk.set_srtp(leg, suite, octets_of(send), octets_of(receive));
         }, "leg"_a, "suite"_a, "send"_a, "receive"_a)
-        .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a)
+        .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a, "rtcp_mux"_a = false,
+             "rtcp"_a.none() = nb::none())
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
         .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {
             desk.play(player, samples_of(pcm), loop);
@@ -207,7 +230,9 @@ NB_MODULE(_core, module) {
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)
         .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
+        .def("report", &BareSwitch::report, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
         .def("take_sent", &BareSwitch::take_sent)
+        .def("take_reports", &BareSwitch::take_reports)
         .def("take_tapped", &BareSwitch::take_tapped)
         .def("take_recorded", &BareSwitch::take_recorded)
         .def("take_events", &BareSwitch::take_events);

@@ -14,9 +14,15 @@ namespace media {
 class Outgoing {
   public:
     Outgoing(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp)
-        : ssrc_(ssrc), sequence_(sequence), timestamp_(timestamp), end_(timestamp) {}
+        : ssrc_(ssrc), sequence_(sequence), timestamp_(timestamp), end_(timestamp), first_(sequence) {}
 
     std::uint32_t ssrc() const { return ssrc_; }
+    std::uint16_t first() const { return first_; }  // the sequence number that the stream began with
+
+    // What the stream's clock says at this moment (RFC 3550 section 6.4.1).
+    std::uint32_t clock_at(Nanos now) const {
+        return timestamp_ + (started_ ? static_cast<std::uint32_t>((sample_at(now) - sample_at(since_)) * ratio_) : 0);
+    }
 
     // How many ticks of this stream's RTP clock pass in one 8 kHz sample.
     void set_clock(int ratio) { ratio_ = ratio; }
@@ -86,7 +92,7 @@ class Outgoing {
 
     std::uint32_t timestamp_at(Nanos now) const {
         if (!started_) return end_;
-        const auto passed = timestamp_ + static_cast<std::uint32_t>((sample_at(now) - sample_at(since_)) * ratio_);
+        const std::uint32_t passed = clock_at(now);
         return rtp::ahead(passed, end_) > 0 ? passed : end_;
     }
 
@@ -107,6 +113,7 @@ class Outgoing {
     Feed feed_ = none;
     std::uint16_t sequence_offset_ = 0, oldest_ = 0;
     std::uint32_t timestamp_offset_ = 0, event_ = 0;
+    const std::uint16_t first_;
 };
 
 }  // namespace media

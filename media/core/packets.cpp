@@ -24,11 +24,12 @@ void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to
 
 void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     now_ = std::max(now_, now);
-    if (leg.security.receive && (bytes = open(leg, bytes)).empty()) return leg.counters.strangers.add(1);
+    if (rtcp::looks_so(bytes) && leg.reports.muxed) return report(leg, bytes, from, now);
+    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect)).empty()) return refuse_unopened(leg, from);
     const auto packet = rtp::parse(bytes);
     const auto heard = packet ? leg.understand(*packet) : std::nullopt;
-    if (!heard) return leg.counters.malformed.add(1);
-    if (!leg.origin.admit(from, now)) return leg.counters.strangers.add(1);
+    if (!heard) return refuse_malformed(leg, packet, from);
+    if (!leg.origin.admit(from, now)) return refuse_stranger(leg, from);
     const std::uint32_t epoch = leg.in.epoch;
     const Order order = leg.in.receive(*packet);
     if (order == Order::refused) return;
@@ -48,11 +49,30 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     distribute(leg, *packet, heard->codec, order);
 }
 
-// What an SRTP packet holds; nothing when it is not from the far end, or is one that came before.
-rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes) {
+// What an SRTP or SRTCP packet holds; nothing when it is not from the far end, or is one that came before.
+rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect) {
     if (bytes.size() > opened_.size()) return {};
     std::copy(bytes.begin(), bytes.end(), opened_.begin());
-    return {opened_.data(), leg.security.receive->unprotect(opened_.data(), bytes.size())};
+    return {opened_.data(), (*leg.security.receive.*unprotect)(opened_.data(), bytes.size())};
+}
+
+void Switch::refuse_unopened(Leg& leg, Address from) {
+    if (from != leg.origin.remote()) return refuse_stranger(leg, from);
+    leg.counters.strangers.add(1);
+    leg.refusals.unprotected.add(1);
+}
+
+void Switch::refuse_stranger(Leg& leg, Address from) {
+    leg.counters.strangers.add(1);
+    leg.refusals.stranger.set(from);
+}
+
+void Switch::refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from) {
+    leg.counters.malformed.add(1);
+    if (!packet || from != leg.origin.remote()) return;
+    if (packet->payload_type == leg.format.payload_type || packet->payload_type == leg.format.digit_payload_type) return;
+    leg.refusals.foreign.add(1);
+    leg.refusals.last_type.set(packet->payload_type);
 }
 
 void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
@@ -110,6 +130,7 @@ void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
     if (leg.security.send) size = leg.security.send->protect(packet_.data(), size);
     if (size == 0) return;
     leg.counters.packets_out.add(1);
+    leg.counters.octets_out.add(static_cast<std::int64_t>(payload_size));
     output_.send(leg, {packet_.data(), size});
 }
 

@@ -56,6 +56,8 @@ class BareSrtp {
 
     nb::object protect(const nb::bytes& packet) { return run(&Srtp::protect, packet, rtp::max_packet); }
     nb::object unprotect(const nb::bytes& packet) { return run(&Srtp::unprotect, packet, room); }
+    nb::object protect_rtcp(const nb::bytes& packet) { return run(&Srtp::protect_rtcp, packet, rtp::max_packet); }
+    nb::object unprotect_rtcp(const nb::bytes& packet) { return run(&Srtp::unprotect_rtcp, packet, room); }
 
   private:
     static constexpr std::size_t room = rtp::max_packet + srtp_overhead;
@@ -90,7 +92,9 @@ void bind_parts(nb::module_& module) {
         .def(nb::init<const std::string&, const nb::bytes&, std::optional<std::uint32_t>>(), "suite"_a, "key"_a,
              "ssrc"_a.none() = nb::none())
         .def("protect", &BareSrtp::protect, "packet"_a)
-        .def("unprotect", &BareSrtp::unprotect, "packet"_a);
+        .def("unprotect", &BareSrtp::unprotect, "packet"_a)
+        .def("protect_rtcp", &BareSrtp::protect_rtcp, "packet"_a)
+        .def("unprotect_rtcp", &BareSrtp::unprotect_rtcp, "packet"_a);
 }
 
 }  // namespace media

@@ -60,7 +60,7 @@ PortPair open_ports(Address local, int low, int high) {
         if (rtp.get() < 0) continue;
         Descriptor rtcp = bind_udp(local, port + 1);
         if (rtcp.get() < 0) continue;
-        const int voice = IPTOS_DSCP_EF, small = 0;  // RFC 4594 section 4.1; reports are not read, so keep few of them
+        const int voice = IPTOS_DSCP_EF, small = 4096;  // RFC 4594 section 4.1; reports come seldom, so few need to wait
         setsockopt(rtp.get(), IPPROTO_IP, IP_TOS, &voice, sizeof voice);
         setsockopt(rtcp.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         return {std::move(rtp), std::move(rtcp), port};

@@ -16,6 +16,7 @@ void Switch::advance(Nanos now) {
         check_recorders();
     }
     now_ = std::max(now_, now);
+    send_reports();
 }
 
 std::optional<Nanos> Switch::deadline() const {
@@ -80,9 +81,11 @@ void Switch::set_security(Leg& leg, Security& security) {
     output_.closed(security);
 }
 
-void Switch::set_remote(Leg& leg, Address address) {
+void Switch::set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp) {
+    leg.reports.signal(rtcp_mux, rtcp, address != leg.origin.signalled());
     leg.origin.signal(address, now_);
     output_.unsettled(leg);
+    if (leg.reports.due < 0) schedule_report(leg);
 }
 
 void Switch::set_gain(Cell& cell) {
@@ -135,6 +138,8 @@ void Switch::detach(Node& node) {
 }
 
 void Switch::close(Leg& leg) {
+    cancel_report(leg);
+    if (leg.reports.written.get() + leg.counters.packets_out.get() > 0) send_report(leg, true);  // RFC 3550 section 6.3.7
     detach(leg);
     (leg.previous_leg != nullptr ? leg.previous_leg->next_leg : legs_) = leg.next_leg;
     if (leg.next_leg != nullptr) leg.next_leg->previous_leg = leg.previous_leg;

@@ -21,6 +21,7 @@ struct Event {
 class Output {
   public:
     virtual void send(Leg& leg, rtp::Bytes packet) = 0;
+    virtual void send_report(Leg& leg, rtp::Bytes packet) = 0;  // RTCP, to `leg.reports.destination`
     virtual void tap(Tap& tap, std::span<const Sample> piece) = 0;
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
@@ -45,12 +46,13 @@ class Switch {
     std::optional<Nanos> deadline() const;
 
     void packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now);
+    void report(Leg& leg, rtp::Bytes bytes, Address from, Nanos now);
 
     void open(Leg& leg);
     void open(Recorder& recorder);
     void set_format(Leg& leg, Equipment& equipment);
     void set_security(Leg& leg, Security& security);
-    void set_remote(Leg& leg, Address address);
+    void set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp);
     void set_gain(Cell& cell);
     void play(Player& player, Sound& sound);
     void finish(Player& player);
@@ -62,7 +64,11 @@ class Switch {
     void close(Recorder& recorder);
 
   private:
-    rtp::Bytes open(Leg& leg, rtp::Bytes bytes);
+    using Unprotect = std::size_t (Srtp::*)(std::uint8_t*, std::size_t);
+    rtp::Bytes open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect);
+    void refuse_unopened(Leg& leg, Address from);
+    void refuse_stranger(Leg& leg, Address from);
+    void refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from);
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
     void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
     void catch_up(Leg& listener, const Leg& source);
@@ -82,6 +88,11 @@ class Switch {
     void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
     void end_run(Player& player);
 
+    void send_reports();
+    void send_report(Leg& leg, bool bye);
+    void schedule_report(Leg& leg);
+    void cancel_report(Leg& leg);
+
     bool wants_ticks(Node& node) const;
     void wake(Node& node);
     void wake_with_sources(Node& listener);
@@ -96,6 +107,8 @@ class Switch {
     Nanos now_ = 0;
     std::int64_t slot_ = 0;  // the last millisecond whose ticks have been run
     std::array<Node*, groups> ticking_{};
+    std::int64_t reported_ = 0;  // the last step of `ReportClock` whose reports have been sent
+    std::array<Leg*, ReportClock::steps> reporting_{};
     Leg* legs_ = nullptr;
     Recorder* recorders_ = nullptr;
     alignas(8) std::array<std::uint8_t, rtp::max_packet + srtp_overhead> packet_{};  // on its way out

@@ -10,9 +10,10 @@ Two ways for sound to get through:
 from __future__ import annotations
 
 from media.engine import Codec
+from media.reference import rtcp
 from media.reference.coders import G711, coder, ticks
 from media.reference.levels import Samples, saturate, scaled
-from media.reference.nodes import Leg, Tap
+from media.reference.nodes import Address, Leg, Tap
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, SAMPLE_NS, Order
 from media.reference.ticks import Ticks
@@ -27,19 +28,22 @@ class Core(Ticks):
         """One datagram arrived."""
         self._now = max(self._now, now_ns)
         source = self._find(leg, Leg)
+        if rtcp.looks_so(data) and source.reports.muxed:
+            self.report(leg, data, address, port, now_ns)
+            return
         if source.unprotect is not None:
             opened = source.unprotect.unprotect(data)
             if opened is None:
-                source.strangers += 1
+                self._refuse_unopened(source, (address, port))
                 return
             data = opened
         packet = Packet.parse(data)
         content = None if packet is None else source.understand(packet)
         if packet is None or content is None:
-            source.malformed += 1
+            self._refuse_malformed(source, packet, (address, port))
             return
         if not source.origin.admit((address, port), now_ns):
-            source.strangers += 1
+            self._refuse_stranger(source, (address, port))
             return
         epoch = source.incoming.epoch
         order = source.incoming.receive(packet)
@@ -61,6 +65,47 @@ class Core(Ticks):
             assert isinstance(content, Codec)
             source.noise.on = False
             self._distribute(source, packet, content, order)
+
+    def report(self, leg: int, data: bytes, address: str, port: int, now_ns: int) -> None:
+        """One datagram of RTCP arrived. Believed is who sits where the leg's audio goes: whoever else may send reports
+        could only tell us lies."""
+        self._now = max(self._now, now_ns)
+        source = self._find(leg, Leg)
+        reports, opened = source.reports, data
+        if not reports.plausible((address, port), source.origin.remote):
+            reports.strangers += 1
+            return
+        if source.unprotect is not None:
+            opened = source.unprotect.unprotect_rtcp(data) or b""
+            if not opened:
+                reports.strangers += 1
+                return
+        told = rtcp.Compound.parse(opened, source.out.ssrc)
+        if told is None:
+            reports.malformed += 1
+            return
+        reports.learned = address, port
+        reports.read(told, source.out.ratio, now_ns)
+
+    @staticmethod
+    def _refuse_stranger(leg: Leg, source: Address) -> None:
+        leg.strangers += 1
+        leg.refusals.stranger = source
+
+    def _refuse_unopened(self, leg: Leg, source: Address) -> None:
+        if source != leg.origin.remote:
+            self._refuse_stranger(leg, source)
+            return
+        leg.strangers += 1
+        leg.refusals.unprotected += 1
+
+    @staticmethod
+    def _refuse_malformed(leg: Leg, packet: Packet | None, source: Address) -> None:
+        leg.malformed += 1
+        agreed = (leg.payload_type, leg.digit_payload_type)
+        if packet is not None and source == leg.origin.remote and packet.payload_type not in agreed:
+            leg.refusals.foreign += 1
+            leg.refusals.last_type = packet.payload_type
 
     def _relay(self, source: Leg, packet: Packet, content: Codec | str) -> None:
         feed = (source.id, source.incoming.epoch)

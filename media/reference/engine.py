@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg, OpenRecorder, SrtpKeys
-from media.native import event_of
+from media.native import event_of, leg_stats
 from media.reference.files import RecordingFile
 from media.reference.ports import datagram_copy, open_ports
 from media.reference.switch import Switch, check_piece
@@ -34,6 +34,7 @@ class ReferenceEngine:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         self._sockets: dict[Node, tuple[socket.socket, socket.socket]] = {}
+        self._muxed: dict[Node, bool] = {}
         self._taps: dict[Node, socket.socket] = {}
         self._tap_drops: dict[Node, int] = {}
         self._files: dict[Node, RecordingFile] = {}
@@ -81,7 +82,8 @@ class ReferenceEngine:
         with self._changing() as switch:
             node = Node(switch.open_leg(*(random.getrandbits(bits) for bits in (32, 16, 32))))
             self._sockets[node] = rtp, rtcp
-            self._selector.register(rtp, selectors.EVENT_READ, node)
+            for which, opened in enumerate((rtp, rtcp)):
+                self._selector.register(opened, selectors.EVENT_READ, (node, which))
         return OpenLeg(node, port)
 
     def set_codec(
@@ -103,9 +105,12 @@ class ReferenceEngine:
         with self._changing() as switch:
             switch.set_srtp(leg, keys.suite if keys else "", keys.send if keys else b"", keys.receive if keys else b"")
 
-    def set_remote(self, leg: Node, address: str, port: int) -> None:
+    def set_remote(
+        self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
+    ) -> None:
         with self._changing() as switch:
-            switch.set_remote(leg, address, port)
+            switch.set_remote(leg, address, port, rtcp_mux, rtcp)
+            self._muxed[leg] = rtcp_mux
 
     def set_gain(self, listener: Node, source: Node, gain: float) -> None:
         with self._changing() as switch:
@@ -149,10 +154,10 @@ class ReferenceEngine:
             with self._changing() as switch:
                 switch.close_node(node)
             if node in self._sockets:
-                rtp, rtcp = self._sockets.pop(node)
-                self._selector.unregister(rtp)
-                rtp.close()
-                rtcp.close()
+                self._muxed.pop(node, None)
+                for opened in self._sockets.pop(node):
+                    self._selector.unregister(opened)
+                    opened.close()
             elif node in self._taps:
                 self._taps.pop(node).close()
                 del self._tap_drops[node]
@@ -165,7 +170,7 @@ class ReferenceEngine:
 
     def stats(self, leg: Node) -> LegStats:
         with self._changing() as switch:
-            return LegStats(*switch.stats(leg))
+            return leg_stats(switch.stats(leg))
 
     def open_nodes(self) -> int:
         with self._lock:
@@ -187,21 +192,23 @@ class ReferenceEngine:
                 if key.data is None:
                     self._clear(self._wake)
                 else:
-                    self._receive(key.data)
+                    self._receive(*key.data)
             with self._changing(wake=False):
                 if time.monotonic() - written > _IDLE_SECONDS:
                     written = time.monotonic()
                     self._tell([trouble for left, file in self._files.items() if (trouble := file.write(left))])
 
-    def _receive(self, node: Node) -> None:
+    def _receive(self, node: Node, which: int) -> None:
+        """A packet on the leg's RTP socket (0), or a report on its RTCP socket (1)."""
         with self._lock:
             if node not in self._sockets:
                 return  # closed since
             try:
-                data, (address, port) = self._sockets[node][0].recvfrom(2048)
+                data, (address, port) = self._sockets[node][which].recvfrom(2048)
             except BlockingIOError:
                 return
-            self._switch.packet(node, data, address, port, time.monotonic_ns())
+            take = self._switch.report if which else self._switch.packet
+            take(node, data, address, port, time.monotonic_ns())
             self._put_out()
 
     @contextmanager
@@ -218,6 +225,10 @@ class ReferenceEngine:
         for leg, packet, address, port in self._switch.take_sent():
             with suppress(OSError):  # a full or unreachable network loses packets; so does this
                 self._sockets[Node(leg)][0].sendto(packet, (address, port))
+        for leg, report, address, port in self._switch.take_reports():
+            node = Node(leg)
+            with suppress(OSError):
+                self._sockets[node][0 if self._muxed[node] else 1].sendto(report, (address, port))
         for tap, piece in self._switch.take_tapped():
             try:
                 self._taps[Node(tap)].send(piece, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

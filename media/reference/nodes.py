@@ -14,6 +14,7 @@ from media.reference.coders import G711, Coder, coder
 from media.reference.jitter import JitterBuffer
 from media.reference.levels import RAMP, UNITY, Samples, saturate, scaled
 from media.reference.noise import ComfortNoise
+from media.reference.reports import Reports
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
 from media.reference.streams import (
     FRAME,
@@ -89,6 +90,20 @@ class Packing:
             yield packet, fresh
 
 
+@dataclass
+class Refusals:
+    """What was refused, closer: where nothing is heard, this tells why."""
+
+    unprotected: int = 0
+    """From the far end, but not by its SRTP key, or seen before."""
+    foreign: int = 0
+    """From the far end, of a payload type that nobody agreed on …"""
+    last_type: int = -1
+    """… which was this."""
+    stranger: Address | None = None
+    """Who else sent something."""
+
+
 @dataclass(eq=False)
 class Leg(Node):
     """One far end, its RTP in and out. It hears and it sounds."""
@@ -125,9 +140,16 @@ class Leg(Node):
     silence_said: bool = False
     packets_in: int = 0
     packets_out: int = 0
+    octets_out: int = 0
+    """Of payload, as sender reports count."""
     strangers: int = 0
     malformed: int = 0
     last_packet: int = 0
+    refusals: Refusals = field(default_factory=Refusals)
+    reports: Reports = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reports = Reports(self.out)
 
     def understand(self, packet: Packet) -> Codec | str | None:
         """The codec of an audio packet, ``event``, ``comfort noise``, or None when this leg has no use for it."""

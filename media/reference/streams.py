@@ -34,28 +34,45 @@ class Incoming:
         """Packets that have not come before the newest one."""
         self.jitter = 0
         """In sixteenths of a sample, as appendix A.8 keeps it."""
-        self._ssrc = self._newest = 0
+        self.ssrc = self.highest = 0
+        """Of the present stream; the sequence number is extended by the times that it wrapped."""
+        self._first = self._lost_before = 0
         self._seen: set[int] = set()
         self._transit: int | None = None
 
     def receive(self, packet: Packet) -> Order:
-        step = ahead(packet.sequence, self._newest, 16)
-        if self.epoch == 0 or packet.ssrc != self._ssrc or not -100 <= step <= 3000:
+        step = ahead(packet.sequence, self.highest, 16)
+        if self.epoch == 0 or packet.ssrc != self.ssrc or not -100 <= step <= 3000:
             self.epoch += 1
-            self._ssrc, self._newest, self._transit = packet.ssrc, packet.sequence, None
+            self.ssrc, self._transit = packet.ssrc, None
+            self.highest = self._first = packet.sequence
+            self._lost_before = self.lost
             self._seen, self.missing = {packet.sequence}, 0
             return Order.NEWEST
         if step > 0:
             self.missing = step - 1
             self.lost += self.missing
-            self._newest = packet.sequence
-            self._seen = {seen for seen in self._seen if ahead(seen, self._newest, 16) > -64} | {packet.sequence}
+            self.highest += step
+            self._seen = {seen for seen in self._seen if ahead(seen, self.highest, 16) > -64} | {packet.sequence}
             return Order.NEWEST
         if step <= -64 or packet.sequence in self._seen:
             return Order.REFUSED
         self._seen.add(packet.sequence)
         self.lost = max(self.lost - 1, 0)
         return Order.LATE
+
+    @property
+    def expected(self) -> int:
+        """How many packets the present stream should have had by now."""
+        return self.highest - self._first + 1
+
+    @property
+    def lost_in_epoch(self) -> int:
+        return self.lost - self._lost_before
+
+    @property
+    def accepted(self) -> int:
+        return self.expected - self.lost_in_epoch
 
     def time(self, timestamp: int, arrival: int) -> None:
         transit = (arrival - timestamp) & 0xFFFFFFFF
@@ -73,7 +90,9 @@ class Outgoing:
     """
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
-        self.ssrc, self._sequence = ssrc, sequence
+        self.ssrc, self.first, self.timestamp = ssrc, sequence, timestamp
+        """What the stream begins with."""
+        self._sequence = sequence
         self._timestamp = self._end = timestamp
         """Of the newest packet, and where its sound ends."""
         self._since: int | None = None
@@ -87,6 +106,11 @@ class Outgoing:
     def mixing(self) -> bool:
         """The newest packet was one of our own mix."""
         return self._feed == (0, 0)
+
+    def clock_at(self, now: int) -> int:
+        """What the stream's clock says at this moment (RFC 3550 section 6.4.1)."""
+        passed = 0 if self._since is None else now // SAMPLE_NS - self._since // SAMPLE_NS
+        return self._timestamp + passed * self.ratio
 
     def relay(self, feed: tuple[int, int], packet: Packet, heard: int, length: int, now: int) -> Packet | None:
         """Renumber ``packet`` of ``feed``; None when it is older than the change of feeds.
@@ -145,7 +169,7 @@ class Outgoing:
     def _timestamp_at(self, now: int) -> int:
         if self._since is None:
             return self._end
-        passed = self._timestamp + (now // SAMPLE_NS - self._since // SAMPLE_NS) * self.ratio
+        passed = self.clock_at(now)
         return passed if ahead(passed, self._end, 32) > 0 else self._end
 
     def _advance(self, timestamp: int, length: int, now: int) -> None:

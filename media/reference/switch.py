@@ -91,8 +91,14 @@ class Switch(Core):
             found.unprotect = made[1]
         found.keys = suite, send, receive
 
-    def set_remote(self, leg: int, address: str, port: int) -> None:
-        self._find(leg, Leg).origin.signal((address, port), self._now)
+    def set_remote(
+        self, leg: int, address: str, port: int, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
+    ) -> None:
+        found = self._find(leg, Leg)
+        found.reports.signal(rtcp_mux, rtcp, moved=(address, port) != found.origin.signalled)
+        found.origin.signal((address, port), self._now)
+        if found.reports.due < 0:
+            found.reports.due = found.reports.clock.next(self._now)
 
     def set_gain(self, listener: int, source: int, gain: float) -> None:
         hears, sounds = self._find(listener, Node), self._find(source, Node)
@@ -149,6 +155,8 @@ class Switch(Core):
             self._remove(recorder.right)
             self._recorded += [(recorder.left.id, *block) for block in recorder.commit_rest(self._now // SAMPLE_NS)]
         else:
+            if isinstance(found, Leg) and found.reports.written + found.packets_out:  # RFC 3550 section 6.3.7
+                self._send_report(found, bye=True)
             self._remove(found)
 
     def _remove(self, node: Node) -> None:
@@ -166,13 +174,28 @@ class Switch(Core):
 
     # -- what came out
 
-    def stats(self, leg: int) -> tuple[int, int, int, int, int, float, float]:
-        """The fields of ``media.engine.LegStats``."""
+    def stats(self, leg: int) -> tuple[Any, ...]:
+        """The fields of ``media.engine.LegStats``; the last are those of its ``FarSide``."""
         found = self._find(leg, Leg)
+        reports, refusals, origin = found.reports, found.refusals, found.origin
         age = (self._now - found.last_packet) / 1e6 if found.packets_in else -1.0
         jitter = found.incoming.jitter / 16 / 8
-        counted = (found.packets_in, found.packets_out, found.strangers, found.malformed)
-        return (*counted, found.incoming.lost, jitter, age)
+        counted = (found.packets_in, found.packets_out, found.strangers, found.malformed, found.incoming.lost)
+        refused = (refusals.unprotected, refusals.foreign, refusals.last_type)
+        far = (
+            reports.received,
+            reports.written,
+            reports.strangers + reports.malformed,
+            reports.heard,
+            reports.far_packets,
+            reports.far_expected,
+            reports.far_lost,
+            reports.far_jitter_us / 1000,
+            -1.0 if reports.round_trip_us < 0 else reports.round_trip_us / 1000,
+            reports.left,
+        )
+        whence = (origin.signalled, origin.remote, refusals.stranger)
+        return *counted, jitter, age, *refused, int(found.codec), *whence, far
 
     def open_nodes(self) -> int:
         return len(self._nodes)
@@ -180,6 +203,11 @@ class Switch(Core):
     def take_sent(self) -> list[tuple[int, bytes, str, int]]:
         """(leg, packet, address, port)"""
         taken, self._sent = self._sent, []
+        return taken
+
+    def take_reports(self) -> list[tuple[int, bytes, str, int]]:
+        """(leg, compound RTCP packet, address, port)"""
+        taken, self._reports = self._reports, []
         return taken
 
     def take_tapped(self) -> list[tuple[int, bytes]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Leg, Node, Player, Recorder, Side, Tap
+from media.reference.reports import STEP_NS
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Press
 from media.reference.table import Table
@@ -31,6 +32,7 @@ class Ticks:
         self._tapped: list[tuple[int, bytes]] = []
         self._recorded: list[tuple[int, int, bytes]] = []
         self._events: list[tuple[Any, ...]] = []
+        self._reports: list[tuple[int, bytes, str, int]] = []
 
     # -- time
 
@@ -46,6 +48,7 @@ class Ticks:
                 self._check_silence()
                 self._check_recorders()
         self._now = max(self._now, now_ns)
+        self._send_reports()
 
     def deadline(self) -> int | None:
         """When ``advance`` must be called next."""
@@ -53,6 +56,22 @@ class Ticks:
         if any(isinstance(node, Leg | Side) for node in self._nodes.values()):
             slots.append(self._slot + 500 - self._slot % 500)
         return min(slots) * SLOT_NS if slots else None
+
+    def _send_reports(self) -> None:
+        for leg in self._nodes.values():
+            if isinstance(leg, Leg) and 0 <= leg.reports.due <= self._now // STEP_NS:
+                self._send_report(leg, bye=False)
+                leg.reports.due = leg.reports.clock.next(self._now)
+
+    def _send_report(self, leg: Leg, *, bye: bool) -> None:
+        if leg.origin.remote is None:
+            return
+        sent, ratio = (leg.packets_out, leg.octets_out), leg.codec.clock_rate // 8000
+        data: bytes | None = leg.reports.write(leg.out, leg.incoming, sent, ratio, self._now, bye=bye)
+        if leg.protect is not None and data is not None:
+            data = leg.protect.protect_rtcp(data)
+        if data is not None:
+            self._reports.append((leg.id, data, *leg.reports.destination(leg.origin.remote)))
 
     def _check_silence(self) -> None:
         for leg in self._nodes.values():
@@ -79,6 +98,7 @@ class Ticks:
             data = leg.protect.protect(bytes(ready))
         if data is not None:
             leg.packets_out += 1
+            leg.octets_out += len(payload)
             self._sent.append((leg.id, data, *leg.origin.remote))
 
     def _commit(self, recorder: Recorder) -> None:

@@ -30,6 +30,7 @@ from media.engine import (
     RtpSilence,
 )
 from media.native import NativeEngine
+from media.reference import rtcp
 from media.reference.rtp import Packet
 from tests.media.wire import ENGINES, PATIENCE, Ears, Softphone, descriptors, threads, until
 
@@ -320,13 +321,44 @@ def can_open(engine: MediaEngine) -> bool:
     return True
 
 
-def test_rtcp_is_taken_and_ignored(engine: MediaEngine) -> None:
-    caller, agent = Softphone(engine), Softphone(engine)
-    engine.set_gain(agent.node, caller.node, 1.0)
-    for _ in range(200):
-        caller.socket.sendto(b"\x80\xc8\x00\x06" + bytes(24), ("127.0.0.1", caller.leg.port + 1))
-    caller.say(b"\xd5" * 160)
-    assert agent.hear().payload == b"\xd5" * 160
+class TestReports:
+    """RTCP on real sockets; ``tests/media/test_reports.py`` holds what it says."""
+
+    REPORT = rtcp.report(7, None, None)
+
+    def test_on_the_port_above(self, engine: MediaEngine) -> None:
+        caller, agent = Softphone(engine), Softphone(engine)
+        engine.set_gain(agent.node, caller.node, 1.0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as beside:
+            beside.bind(("127.0.0.1", 0))
+            beside.settimeout(PATIENCE)
+            engine.set_remote(agent.node, *agent.socket.getsockname(), rtcp=beside.getsockname())
+            caller.say(b"\xd5" * 160)
+            agent.hear()
+            beside.sendto(self.REPORT, ("127.0.0.1", agent.leg.port + 1))
+            until(lambda: engine.stats(agent.node).far.reports == 1)
+            beside.sendto(b"\x80\xc8\x00\x06" + bytes(24), ("127.0.0.1", agent.leg.port + 1))
+            until(lambda: engine.stats(agent.node).far.reports_refused == 1)
+            engine.close_node(agent.node)
+            told = rtcp.Compound.parse(beside.recv(2048), 7)
+        assert told is not None
+        assert told.bye
+        assert told.sender is not None
+        assert (told.sender.packets, told.sender.octets) == (1, 160)
+
+    def test_on_the_port_of_the_audio(self, engine: MediaEngine) -> None:
+        caller, agent = Softphone(engine), Softphone(engine)
+        engine.set_gain(agent.node, caller.node, 1.0)
+        engine.set_remote(agent.node, *agent.socket.getsockname(), rtcp_mux=True)
+        caller.say(b"\xd5" * 160)
+        agent.hear()
+        agent.socket.sendto(self.REPORT, ("127.0.0.1", agent.leg.port))
+        until(lambda: engine.stats(agent.node).far.reports == 1)
+        engine.close_node(agent.node)
+        told = rtcp.Compound.parse(agent.socket.recv(2048), 7)
+        assert told is not None
+        assert told.bye
+        assert engine.stats(caller.node).dropped_malformed == 0
 
 
 def test_events_make_the_descriptor_readable_until_they_are_taken(engine: MediaEngine) -> None:

@@ -11,12 +11,14 @@ class QuietSwitch final : public Desk, private Output {
 
     void pass(Nanos time) { switch_.advance(now_ += time); }
     void packet(int id, rtp::Bytes bytes, Address from) { switch_.packet(leg(id), bytes, from, now_); }
+    void report(int id, rtp::Bytes bytes, Address from) { switch_.report(leg(id), bytes, from, now_); }
 
   private:
     void submit(std::unique_ptr<Command> command) override { command->run(switch_); }
     Nanos now() const override { return now_; }
 
     void send(Leg&, rtp::Bytes) override {}
+    void send_report(Leg&, rtp::Bytes) override {}
     void tap(Tap&, std::span<const Sample>) override {}
     void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event&) override {}

@@ -1,0 +1,68 @@
+// Where a far end is, and where its packets may come from.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "samples.hpp"
+
+namespace media {
+
+struct Address {
+    std::uint32_t ip = 0;  // host byte order
+    std::uint16_t port = 0;
+    bool operator==(const Address&) const = default;
+};
+
+// An address with one writer thread and any number of readers.
+class SharedAddress {
+  public:
+    void set(Address value) { value_.store(value, std::memory_order_relaxed); }
+    Address get() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    static_assert(std::atomic<Address>::is_always_lock_free);
+    std::atomic<Address> value_{Address{}};
+};
+
+// Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
+// followed there (NAT); afterwards nothing changes until the far side is signalled anew.
+class Origin {
+  public:
+    void signal(Address address, Nanos now) {
+        if (address == signalled()) return;
+        signalled_.set(address);
+        remote_.set(address);
+        since_ = now;
+        locked_ = learned_ = false;
+    }
+
+    bool known() const { return remote().port != 0; }
+    // Nobody else will be followed until the far side is signalled anew.
+    bool settled(Nanos now) const { return known() && (locked_ || now - since_ > window); }
+    Address remote() const { return remote_.get(); }
+    Address signalled() const { return signalled_.get(); }
+    Nanos since() const { return since_; }
+
+    bool admit(Address from, Nanos now) {
+        if (!known()) return false;
+        if (from == remote()) {
+            if (from == signalled()) locked_ = true;
+            return true;
+        }
+        if (locked_ || now - since_ > window) return false;
+        if (from != signalled() && learned_) return false;
+        remote_.set(from);
+        locked_ = from == signalled();
+        learned_ = true;
+        return true;
+    }
+
+  private:
+    static constexpr Nanos window = 2'000 * millisecond;
+
+    SharedAddress signalled_, remote_;
+    Nanos since_ = 0;
+    bool locked_ = false, learned_ = false;
+};
+
+}  // namespace media
