@@ -16,6 +16,7 @@ from desktop.archive import Archive, event_json, row_json
 from desktop.board import Board
 from desktop.metrics import CONTENT_TYPE, exposition
 from desktop.push import push
+from desktop.supervision import SupervisionDesk, Supervisors
 
 STATIC = Path(__file__).with_name("static")
 PAGES = {"/": "board.html", "/board.css": "board.css", "/board.js": "board.js"}
@@ -33,7 +34,8 @@ class Part:
 
 
 def make_app(board: Board, *, token: str, archive: Archive, parts: Mapping[str, Part] | None = None,
-             gauges: Callable[[], Mapping[str, float]] = dict) -> web.Application:
+             gauges: Callable[[], Mapping[str, float]] = dict,
+             supervisors: Supervisors | None = None) -> web.Application:
     """The application. ``token`` opens everything but /health; ``gauges`` are read for /metrics."""
     app = web.Application(middlewares=[guard(token)])
     app.on_response_prepare.append(add_headers)
@@ -44,6 +46,8 @@ def make_app(board: Board, *, token: str, archive: Archive, parts: Mapping[str, 
         web.get("/api/calls/{id}", desk.call), web.get("/api/queues", desk.queues), web.get("/api/agents", desk.agents),
         web.get("/api/live", desk.live), *(web.get(path, desk.page) for path in PAGES),
     ])
+    if supervisors is not None:
+        app.add_routes(SupervisionDesk(supervisors).routes())
     return app
 
 

@@ -34,6 +34,9 @@ class LiveCall:
     stage: Stage = Stage.ARRIVING
     queue: str = ""
     agent: str = ""
+    supervisor: str = ""
+    """The supervisor's telephone in this call, and how it takes part (``telephony.supervision.Mode``)."""
+    supervision: str = ""
 
 
 class LiveCalls:
@@ -63,7 +66,11 @@ class LiveCalls:
             self._calls[event.call_id] = _invited(event.call_id, event)
         elif event.kind == "call.ended":
             self._calls.pop(event.call_id, None)
-        elif event.kind not in _STAGES or event.call_id not in self._calls:
+        elif event.call_id not in self._calls:
+            return
+        elif event.kind in _SUPERVISED:
+            _supervised(self._calls[event.call_id], event)
+        elif event.kind not in _STAGES:
             return
         else:
             _advance(self._calls[event.call_id], event)
@@ -89,6 +96,13 @@ def _advance(call: LiveCall, event: Event) -> None:
         call.agent = ""
 
 
+def _supervised(call: LiveCall, event: Event) -> None:
+    present = event.kind != "supervision.ended"
+    call.supervisor = str(event.details.get("phone", "")) if present else ""
+    call.supervision = str(event.details.get("mode", "")) if present else ""
+
+
+_SUPERVISED = frozenset({"supervision.began", "supervision.changed", "supervision.ended"})
 _STAGES: Mapping[str, Stage] = {
     "call.answered": Stage.FLOW,
     "queue.entered": Stage.WAITING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.demo import passwords
+from server.demo import AGENTS, SUPERVISORS, passwords
 from server.settings import Settings
 from server.wiring import Server
 
@@ -21,10 +21,12 @@ def banner(settings: Settings, server: Server) -> str:
         lines.append(f"  database   {server.psql}")
     if settings.demo:
         phones = passwords(settings.data)
-        agents = ", ".join(f"{user} / {password}" for user, password in phones.items() if user.startswith("1"))
+        agents = ", ".join(f"{user} / {password}" for user, password in phones.items() if user in AGENTS)
+        supervisors = ", ".join(f"{user} / {password}" for user, password in phones.items() if user in SUPERVISORS)
         customers = ", ".join(f"{user} / {password}" for user, password in phones.items() if user.startswith("2"))
         lines += [
             f"  agents     register a softphone at {where}, user / password: {agents}",
+            f"  supervisor the telephone that the wallboard brings into calls: {supervisors}",
             f"  customers  a softphone that calls as a known customer: {customers}",
             "  no phone?  hotline try   (in a second terminal: a simulated customer and a simulated agent)",
         ]

@@ -15,6 +15,7 @@ from telephony.phones import PhoneAccount
 from telephony.store import PhoneStore, with_password
 
 AGENTS = ("1001", "1002", "1003")
+SUPERVISORS = ("1900",)
 CUSTOMERS = {"2001": "13800138000", "2002": "13800138002"}
 """Phones that play customers: user → the number that their calls come from."""
 
@@ -26,7 +27,7 @@ async def load_demo(database: Database, data: Path, realm: str) -> None:
     await routing.demo.load_demo(database)
     store = PhoneStore(database)
     for user, password in passwords(data).items():
-        kind = "customer" if user in CUSTOMERS else "agent"
+        kind = "customer" if user in CUSTOMERS else "supervisor" if user in SUPERVISORS else "agent"
         account = PhoneAccount(user, kind=kind, number=CUSTOMERS.get(user, ""))
         await store.save(with_password(account, realm, password))
 
@@ -35,7 +36,7 @@ def passwords(data: Path) -> Mapping[str, str]:
     """The demo phones' passwords by user: made once, kept in a file that only its owner can read."""
     file = data / "demo-phones.json"
     known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    made = {user: known.get(user) or secrets.token_urlsafe(9) for user in (*AGENTS, *CUSTOMERS)}
+    made = {user: known.get(user) or secrets.token_urlsafe(9) for user in (*AGENTS, *SUPERVISORS, *CUSTOMERS)}
     if made != known:
         file.touch(mode=0o600)
         file.write_text(json.dumps(made, indent=2), encoding="utf-8")

@@ -31,7 +31,7 @@ AtWork = Callable[[], AbstractAsyncContextManager[object]]
 
 async def journey(incoming: IncomingCall, parts: Parts) -> None:
     """Take one call from its INVITE to its insight."""
-    call = _call(incoming, parts)
+    call = parts.running[incoming.phone.id] = _call(incoming, parts)
     diary = Diary(call, parts.log, parts.clock)
     diary.note("call.invited", {
         "called": call.called, "caller": str(call.number or ""), "trunk": call.trunk, "flow": call.flow,
@@ -50,6 +50,7 @@ async def journey(incoming: IncomingCall, parts: Parts) -> None:
         diary.note("call.answered")
         await _help(call, caller, incoming.phone, parts, diary)
     finally:
+        del parts.running[call.id]
         await incoming.phone.hang_up()  # at once: whose leg is over is not cancelled by a hang-up any more
         await asyncio.shield(_afterwards(call, incoming.phone, recording, parts, diary))
 

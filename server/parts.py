@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr import WorkerPool
-from calls import Clock, Sound
+from calls import Call, Clock, Sound
 from ivr.intents import IntentMatcher
 from ivr.plan import Dialplan
 from ivr.voice import Voice
@@ -43,3 +43,5 @@ class Parts:
     flows: Mapping[str, Answering]
     """By the dialled number."""
     music: Sound
+    running: dict[str, Call] = field(default_factory=dict)
+    """The calls in progress, by id."""

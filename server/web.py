@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack
 from desktop import DatabaseArchive, LiveCalls, Part, RouterBoard, make_app, serving
 from server.parts import Parts
 from server.settings import Http
+from server.supervising import Supervision
 from server.telemetry import LoopWatch
 
 
-async def serve_desktop(http: Http, token: str, parts: Parts, live: LiveCalls, watch: LoopWatch,
-                        stack: AsyncExitStack) -> None:
+async def serve_desktop(http: Http, token: str, parts: Parts, supervision: Supervision, live: LiveCalls,
+                        watch: LoopWatch, stack: AsyncExitStack) -> None:
     """Serve until ``stack`` is closed. Raises ConfigError when the port is taken."""
 
     async def database() -> bool:
@@ -26,7 +27,7 @@ async def serve_desktop(http: Http, token: str, parts: Parts, live: LiveCalls, w
     app = make_app(
         RouterBoard(parts.router, live), token=token, archive=DatabaseArchive(parts.database),
         parts={"database": Part(database, essential=False), "recogniser": Part(recogniser, essential=False)},
-        gauges=lambda: gauges(parts, watch),
+        gauges=lambda: gauges(parts, watch), supervisors=supervision,
     )
     await stack.enter_async_context(serving(app, http.host, http.port))
 

@@ -36,6 +36,7 @@ from server.models import choose, model_settings, places
 from server.parts import Parts
 from server.prompts import fixed_sentences
 from server.settings import Settings, TrunkSettings
+from server.supervising import Supervision
 from server.telemetry import LoopWatch
 from server.web import serve_desktop
 from storage import Database, EventLog, embedded
@@ -96,7 +97,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         router.sync_phones(telephony.phones.reachable)
         token = settings.http.token or _token(settings.data)
         watch = LoopWatch(clock)
-        await serve_desktop(settings.http, token, parts, live, watch, stack)
+        supervision = Supervision(parts, accounts)
+        stack.push_async_callback(supervision.close)
+        await serve_desktop(settings.http, token, parts, supervision, live, watch, stack)
         _background(
             stack, watch.run(), business.keep_trying(router, telephony), _prepare_voice(parts),
             _retention(settings, vault),

@@ -33,7 +33,7 @@ class PhoneAccount:
     ha1_md5: str = field(default="", repr=False)
     ha1_sha256: str = field(default="", repr=False)
     kind: str = "agent"
-    """``agent``, or ``customer`` for a telephone that plays a customer in tests."""
+    """``agent``, ``supervisor``, or ``customer`` for a telephone that plays a customer in tests."""
     number: str = field(default="", repr=False)
     """The number that its calls are shown with; empty: ``user``."""
     display_name: str = ""

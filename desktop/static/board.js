@@ -5,6 +5,7 @@ const STATES = { offline: "离线 Offline", idle: "空闲 Idle", ringing: "振�
   wrap_up: "整理 Wrap-up", paused: "小休 Paused" };
 const STAGES = { arriving: "接入 Arriving", flow: "自助 Self-service", waiting: "等待 Waiting", ringing: "振铃 Ringing",
   dialling: "外呼 Dialling", talking: "通话 Talking" };
+const MODES = { monitor: "旁听 Listen", coach: "密语 Coach", barge: "强插 Barge in", take_over: "接管 Take over" };
 const LONG_WAIT = 60;
 const byId = (id) => document.getElementById(id);
 let board = null;
@@ -67,11 +68,35 @@ function agentCard(agent) {
   return card;
 }
 
+// What a supervisor does is asked for here; what came of it arrives with the board.
+async function ask(call, method, wish) {
+  const answer = await fetch(`/api/calls/${call.id}/supervision`, { method, body: wish && JSON.stringify(wish) });
+  byId("refused").textContent = answer.ok ? "" : (await answer.json()).problem;
+}
+
+function button(label, action, pressed) {
+  const made = element("button", label);
+  made.type = "button";
+  made.setAttribute("aria-pressed", pressed);
+  made.addEventListener("click", action);
+  return made;
+}
+
+function supervision(call) {
+  const cell = element("td", undefined, "seats");
+  if (call.stage !== "talking" && !call.supervisor) return cell;
+  const phone = call.supervisor || byId("seat").value.trim();
+  if (phone) cell.append(...Object.entries(MODES).map(([mode, label]) =>
+    button(label, () => ask(call, "PUT", { phone, mode }), mode === call.supervision)));
+  if (call.supervisor) cell.append(button(`结束 End (${call.supervisor})`, () => ask(call, "DELETE"), false));
+  return cell;
+}
+
 function callRow(call) {
   const title = board.queues.find((queue) => queue.name === call.queue)?.title ?? call.queue;
   const agent = board.agents.find((one) => one.id === call.agent)?.name ?? call.agent;
   return row([text(call.caller || "未显示 Withheld"), text(call.called), text(STAGES[call.stage] ?? call.stage),
-    text(title), text(agent), clock(call.since, call.stage === "waiting"), clock(call.began)]);
+    text(title), text(agent), supervision(call), clock(call.since, call.stage === "waiting"), clock(call.began)]);
 }
 
 function show() {
@@ -83,7 +108,7 @@ function show() {
   byId("sum-longest").replaceChildren(longest ? clock(board.now - longest, true, "span") : "–");
   byId("sum-idle").textContent = `${people.filter((agent) => agent.state === "idle").length}/${people.length}`;
   fill(byId("queues"), queues.map(queueRow), 9);
-  fill(byId("calls"), calls.map(callRow), 7);
+  fill(byId("calls"), calls.map(callRow), 8);
   byId("agents").replaceChildren(...agents.map(agentCard));
   tick();
 }
@@ -118,5 +143,10 @@ function connect(pause = 500) {
   };
 }
 
+byId("seat").value = localStorage.getItem("seat") ?? "";
+byId("seat").addEventListener("input", () => {
+  localStorage.setItem("seat", byId("seat").value.trim());
+  if (board) show();
+});
 setInterval(tick, 1000);
 connect();

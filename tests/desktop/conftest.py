@@ -13,8 +13,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from calls import Event, Exchange, Insight, SystemClock
 from calls.errors import DatabaseAway
 from desktop import LiveCalls, Part, RouterBoard, make_app
+from desktop.supervision import Refused
 from insight import CallRow
 from routing import Agent, Queue, Router
+from telephony.supervision import Mode
 
 TOKEN = "a-token-of-sixteen-or-more"
 CALL = "11111111-2222-3333-4444-555555555555"
@@ -65,6 +67,27 @@ class CountedBoard(RouterBoard):
         return leave
 
 
+class Seats:
+    """Notes what supervisors wish; lets the telephone 1900 alone take part."""
+
+    def __init__(self, live: LiveCalls) -> None:
+        self.wishes: list[tuple[str, str]] = []
+        self._live = live
+
+    def supervise(self, call_id: str, phone: str, mode: Mode) -> None:
+        if phone != "1900":
+            raise Refused(403, f"{phone} is no supervisor's telephone")
+        self.wishes.append((call_id, mode))
+        self._note("supervision.began", call_id, {"phone": phone, "mode": mode})
+
+    def leave(self, call_id: str) -> None:
+        self.wishes.append((call_id, "leave"))
+        self._note("supervision.ended", call_id, {})
+
+    def _note(self, kind: str, call_id: str, details: dict[str, object]) -> None:
+        self._live.note(Event(kind, datetime.now(UTC), call_id, details=details))
+
+
 class Office:
     """The application and what stands behind it."""
 
@@ -74,11 +97,12 @@ class Office:
         queues = [Queue("refunds", "退款", ("refunds",))]
         agents = [Agent("1001", "李娜", "1001", {"refunds": 3}), Agent("1002", "张伟", "1002")]
         self.router = Router(cast(Exchange, None), MemoryLog(self.live), SystemClock(), queues, agents)
+        self.seats = Seats(self.live)
         self.well = {"sip": True, "recogniser": True}
         self.board = CountedBoard(self.router, self.live)
         self.app = make_app(self.board, token=TOKEN, archive=self.archive,
                             parts={"sip": Part(self.sip), "recogniser": Part(self.recogniser, essential=False)},
-                            gauges=lambda: {"loop_stalls": 2.0, "sip.refused stranger": 1.0})
+                            gauges=lambda: {"loop_stalls": 2.0, "sip.refused stranger": 1.0}, supervisors=self.seats)
 
     @property
     def watchers(self) -> int:
@@ -91,6 +115,9 @@ class Office:
         if not self.well["recogniser"]:
             raise ConnectionError("the worker is gone")
         return True
+
+    def bridged(self) -> None:
+        self.live.note(Event("call.bridged", datetime.now(UTC), CALL))
 
     def invited(self, call_id: str = CALL) -> None:
         self.live.note(Event("call.invited", datetime.now(UTC), call_id,

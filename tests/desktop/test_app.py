@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TOKEN = "a-token-of-sixteen-or-more"
 CALL = "11111111-2222-3333-4444-555555555555"
 CLOSED = ["/", "/board.js", "/board.css", "/metrics", "/api/calls", f"/api/calls/{CALL}", "/api/queues", "/api/agents",
-          "/api/live", "/api/nothing"]
+          "/api/live", "/api/nothing", f"/api/calls/{CALL}/supervision"]
 
 
 @pytest.mark.parametrize("path", CLOSED)
@@ -177,3 +177,41 @@ async def test_the_page_shows_the_board_in_a_browser(office: Office) -> None:
         await browser.shows("空闲 Idle", "+86138****8000", "退款")
         office.router.pause("1001")
         await browser.shows("小休")
+
+
+@pytest.mark.skipif(not INSTALLED, reason="chromium is not installed")
+async def test_a_supervisor_takes_part_by_a_click(office: Office) -> None:
+    office.invited()
+    office.bridged()
+    async with serving(office.app, port=0) as port, Browser() as browser:
+        await browser.open(f"http://127.0.0.1:{port}/?token={TOKEN}")
+        await browser.shows("+86138****8000")
+        await seat(browser, "1001")
+        await press(browser, "旁听")
+        await browser.shows("1001 is no supervisor's telephone")
+        await seat(browser, "1900")
+        await press(browser, "密语")
+        await browser.shows("结束 End (1900)")
+        await press(browser, "接管")
+        await press(browser, "结束")
+        await browser.shows("旁听 Listen")
+    assert [wish for _, wish in office.seats.wishes] == ["coach", "take_over", "leave"]
+
+
+async def seat(browser: Browser, phone: str) -> None:
+    await browser.evaluate(f"""(() => {{ const seat = document.getElementById("seat"); seat.value = "{phone}";
+                               seat.dispatchEvent(new Event("input")); }})()""")
+
+
+async def press(browser: Browser, label: str) -> None:
+    """Click the button, once it is there."""
+    await browser.shows(label)
+    await browser.evaluate(f"""[...document.querySelectorAll(".seats button")]
+                               .find((button) => button.textContent.startsWith("{label}")).click()""")
+
+
+@pytest.mark.parametrize("body", [None, "[]", '{"phone": 1900, "mode": "coach"}', '{"phone": "1900", "mode": []}'])
+async def test_a_wish_that_makes_no_sense_is_refused_with_what_would(supervisor: Client, body: str | None) -> None:
+    answer = await supervisor.put(f"/api/calls/{CALL}/supervision", data=body)
+    assert answer.status == 400
+    assert (await answer.json())["problem"]

@@ -145,6 +145,15 @@ class Hotline:
                 return await answer.json()
             return await answer.text()
 
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request that changes something: its status, and the JSON of its answer (None without one)."""
+        url = f"http://127.0.0.1:{self.layout.http_port}{path}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": "Bearer test-token-of-some-length"}) as session,
+            session.request(method, url, json=body) as answer,
+        ):
+            return answer.status, await answer.json() if answer.content_type == "application/json" else None
+
     async def gauge(self, name: str) -> float:
         """One number of /metrics. Raises KeyError."""
         for line in (await self.get("/metrics")).splitlines():
