@@ -337,7 +337,7 @@ class TestReports:
             agent.hear()
             beside.sendto(self.REPORT, ("127.0.0.1", agent.leg.port + 1))
             until(lambda: engine.stats(agent.node).far.reports == 1)
-            beside.sendto(b"\x80\xc8\x00\x06" + bytes(24), ("127.0.0.1", agent.leg.port + 1))
+            beside.sendto(b"\x80\xc8\x00\x06" + bytes(8), ("127.0.0.1", agent.leg.port + 1))
             until(lambda: engine.stats(agent.node).far.reports_refused == 1)
             engine.close_node(agent.node)
             told = rtcp.Compound.parse(beside.recv(2048), 7)
