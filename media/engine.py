@@ -274,7 +274,8 @@ class MediaEngine(Protocol):
         """A source that plays what is queued on it."""
 
     def play(self, player: Node, pcm: bytes, *, loop: bool = False) -> None:
-        """Queue samples behind what is waiting. ``loop`` repeats this piece until stopped or more is queued."""
+        """Queue samples behind what is waiting. ``loop`` repeats this piece until stopped or more is queued. They are
+        not copied: whoever plays the same ``bytes`` a hundred times holds them once."""
 
     def finish(self, player: Node) -> None:
         """No more will be queued: ``PlayFinished`` follows when the queue has run dry."""
@@ -282,9 +283,11 @@ class MediaEngine(Protocol):
     def stop(self, player: Node) -> None:
         """Drop what is queued, within one tick; ``PlayFinished`` tells how many samples went out (0 when idle)."""
 
-    def open_recorder(self, path: str) -> OpenRecorder:
+    def open_recorder(self, path: str, *, mask_tones: bool = False) -> OpenRecorder:
         """Create a stereo WAV (8 kHz, 16 bit) and record from now on, sample-aligned, silence filled. What has been
-        recorded up to about a second ago is readable at any time, also after ``kill -9``."""
+        recorded up to about a second ago is readable at any time, also after ``kill -9``. A gain that changes does so
+        within 5 ms in the recording too. ``mask_tones``: keys that are heard as tones are silence, from up to 60 ms
+        before to 40 ms after."""
 
     def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
         """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in pieces of ``piece_ms`` (20, 40 …

@@ -116,8 +116,8 @@ class NativeEngine:
     def stop(self, player: Node) -> None:
         self._core.stop(player)
 
-    def open_recorder(self, path: str) -> OpenRecorder:
-        left, right = self._core.open_recorder(path)
+    def open_recorder(self, path: str, *, mask_tones: bool = False) -> OpenRecorder:
+        left, right = self._core.open_recorder(path, mask_tones)
         return OpenRecorder(Node(left), Node(right))
 
     def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:

@@ -147,6 +147,8 @@ class Recordings:
     """What is kept of calls."""
 
     keep_days: int = 180
+    mask_tones: bool = False
+    """Leave keys out that are heard as tones: card numbers and PINs. Keys by RFC 4733 make no sound in any case."""
 
     def __post_init__(self) -> None:
         if self.keep_days < 1:

@@ -204,6 +204,7 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
         listen_host=sip.host, listen_port=sip.port, advertised_host=sip.advertised, realm=sip.realm,
         trunks=tuple(map(_trunk, settings.trunks)), numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
         agent_silence=sip.agent_silence, codecs=tuple(Codec[name] for name in sip.codecs),
+        mask_tones=settings.recordings.mask_tones,
     )
 
 

@@ -95,9 +95,9 @@ class Audio:
             if self._recorder is not None:
                 self.engine.set_gain(self._recorder.right, source, gain)
 
-    def record(self, path: Path) -> None:
+    def record(self, path: Path, *, mask_tones: bool = False) -> None:
         """Write a stereo WAV: left this leg, right what it hears. Raises OSError when it cannot be created."""
-        recorder = self.engine.open_recorder(str(path))
+        recorder = self.engine.open_recorder(str(path), mask_tones=mask_tones)
         self._nodes[recorder.left] = None
         self._recorder = recorder
         self.media.watch(recorder.left, self._on_event)

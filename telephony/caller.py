@@ -89,7 +89,7 @@ class CallerLeg(Leg):
 
     def _record(self, audio: Audio, path: Path) -> None:
         try:
-            audio.record(path)
+            audio.record(path, mask_tones=self._office.config.mask_tones)
         except OSError as error:  # a full disk must not cost the call
             self._office.counters["recorder_trouble"] += 1
             log.error("call %s: the recording cannot be created: %s", self.id, error.strerror)

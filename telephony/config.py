@@ -36,6 +36,8 @@ class TelephonyConfig:
     """On those legs: SRTP (keys in SDP) or nothing. Where it is False, SRTP is taken when it is offered."""
     comfort_noise: bool = False
     """Let telephones fall silent and say how the silence sounds (RFC 3389); recognition likes it less."""
+    mask_tones: bool = False
+    """Leave keys that are heard as tones out of recordings."""
     agent_silence: float = 8.0
     """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
     retry_after: int = 30

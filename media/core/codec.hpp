@@ -41,6 +41,9 @@ class Coder : public Parcel {
     // Write what `samples` (8 kHz, 10, 20, 40 or 60 ms) become; returns the size of the payload.
     virtual std::size_t encode(std::span<const Sample> samples, std::span<std::uint8_t> payload) = 0;
 
+    // How many of so many samples the next payload can hold, at most 20 ms; 0 when they are too few for a frame.
+    virtual std::size_t fits(std::size_t samples) const { return std::min<std::size_t>(samples, frame_samples); }
+
     // Write the 8 kHz samples of a payload; returns how many, 0 when it is damaged.
     virtual std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) = 0;
 

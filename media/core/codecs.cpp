@@ -136,6 +136,13 @@ class Opus final : public Coder {
         return length <= 0 ? 0 : run(payload, samples, length, true);
     }
 
+    // Frames of 20, 10, 5 or 2.5 ms (RFC 6716 section 2.1.4).
+    std::size_t fits(std::size_t samples) const override {
+        for (const std::size_t frame : {160, 80, 40, 20})
+            if (samples >= frame) return frame;
+        return 0;
+    }
+
     bool takes_late() const override { return false; }
 
   private:

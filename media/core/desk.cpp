@@ -62,9 +62,9 @@ int Desk::open_player() {
     return player->id;
 }
 
-Recorder& Desk::add_recorder(int file) {
+Recorder& Desk::add_recorder(bool mask_tones, int file) {
     const int left = ++last_id_, right = ++last_id_;
-    Recorder* recorder = new Recorder(left, right, file);
+    Recorder* recorder = new Recorder(left, right, mask_tones, file);
     nodes_[left] = &recorder->left;
     nodes_[right] = &recorder->right;
     post([recorder](Switch& to) { to.open(*recorder); });
@@ -132,9 +132,9 @@ void Desk::set_gain(int listener, int source, double gain) {
     post([cell](Switch& to) { to.set_gain(*cell); });
 }
 
-void Desk::play(int id, std::vector<Sample> samples, bool loop) {
+void Desk::play(int id, SharedSamples samples, bool loop) {
     Player& found = player(id);
-    const bool endless = loop && !samples.empty();
+    const bool endless = loop && !samples.get().empty();
     Sound* sound = new Sound(std::move(samples), endless);
     post([&found, sound](Switch& to) { to.play(found, *sound); });
 }

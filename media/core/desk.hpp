@@ -42,7 +42,7 @@ class Desk {
 
     Leg& add_leg(Beginning with, int rtp_socket = -1, int rtcp_socket = -1);
     int open_player();
-    Recorder& add_recorder(int file = -1);
+    Recorder& add_recorder(bool mask_tones = false, int file = -1);
     int add_tap(int piece_ms, int socket = -1);
 
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
@@ -54,7 +54,7 @@ class Desk {
     void set_remote(int leg, const std::string& ip, int port, bool rtcp_mux = false,
                     const std::optional<std::pair<std::string, int>>& rtcp = std::nullopt);
     void set_gain(int listener, int source, double gain);
-    void play(int player, std::vector<Sample> samples, bool loop);
+    void play(int player, SharedSamples samples, bool loop);
     void finish(int player);
     void stop(int player);
     void send_digit(int leg, const std::string& key, int duration_ms);

@@ -108,9 +108,9 @@ std::pair<int, int> Engine::open_leg(const std::string& ip) {
     return {leg.id, ports.port};
 }
 
-std::pair<int, int> Engine::open_recorder(const std::string& path) {
+std::pair<int, int> Engine::open_recorder(const std::string& path, bool mask_tones) {
     if (closed_) throw std::logic_error("the media engine has been closed");
-    Recorder& recorder = add_recorder(create_recording(path.c_str()).release());
+    Recorder& recorder = add_recorder(mask_tones, create_recording(path.c_str()).release());
     writer_.add(recorder);
     return {recorder.left.id, recorder.right.id};
 }

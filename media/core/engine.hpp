@@ -36,7 +36,7 @@ class Engine final : public Desk, private Output {
     int fileno() const { return events_waiting_.get(); }
 
     std::pair<int, int> open_leg(const std::string& ip);  // node, port
-    std::pair<int, int> open_recorder(const std::string& path);
+    std::pair<int, int> open_recorder(const std::string& path, bool mask_tones);
     int open_tap(int socket, int piece_ms);
     std::vector<Event> drain();
     std::int64_t events_lost() const { return events_lost_.get(); }

@@ -18,6 +18,17 @@ using namespace nb::literals;
 namespace media {
 namespace {
 
+// Bytes never change, so they are played where they lie: a hundred loops of one piece of music are one piece of music.
+// Whoever lets go of them last, on the control side, may do so without Python's lock.
+SharedSamples shared(nb::bytes pcm) {
+    const std::span samples(reinterpret_cast<const Sample*>(pcm.c_str()), sample_count(pcm));
+    const auto release = [](const PyObject* object) {
+        const nb::gil_scoped_acquire lock;
+        Py_DECREF(const_cast<PyObject*>(object));
+    };
+    return {std::shared_ptr<const PyObject>(pcm.release().ptr(), release), samples};
+}
+
 // Events as plain tuples, named as the dataclasses of media/engine.py that Python makes of them.
 nb::tuple event_tuple(const Event& event) {
     switch (event.type) {
@@ -56,8 +67,8 @@ class BareSwitch final : public Desk, private Output {
     int open_leg(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp) {
         return add_leg({ssrc, sequence, timestamp}).id;
     }
-    std::pair<int, int> open_recorder() {
-        Recorder& recorder = add_recorder();
+    std::pair<int, int> open_recorder(bool mask_tones) {
+        Recorder& recorder = add_recorder(mask_tones);
         recorders_.push_back(&recorder);
         return {recorder.left.id, recorder.right.id};
     }
@@ -197,7 +208,7 @@ NB_MODULE(_core, module) {
              "rtcp"_a.none() = nb::none())
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
         .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {
-            desk.play(player, samples_of(pcm), loop);
+            desk.play(player, shared(pcm), loop);
         }, "player"_a, "pcm"_a, "loop"_a)
         .def("finish", &Desk::finish, "player"_a)
         .def("stop", &Desk::stop, "player"_a)
@@ -216,7 +227,7 @@ NB_MODULE(_core, module) {
         .def("scheduling", &Engine::scheduling)
         .def("fileno", &Engine::fileno)
         .def("open_leg", &Engine::open_leg, "address"_a)
-        .def("open_recorder", &Engine::open_recorder, "path"_a)
+        .def("open_recorder", &Engine::open_recorder, "path"_a, "mask_tones"_a)
         .def("open_tap", &Engine::open_tap, "fd"_a, "piece_ms"_a)
         .def("drain", [](Engine& engine) { return event_list(engine.drain()); })
         .def("events_lost", &Engine::events_lost)
@@ -225,7 +236,7 @@ NB_MODULE(_core, module) {
     nb::class_<BareSwitch, Desk>(module, "Switch")
         .def(nb::init<double>(), "silence_after"_a = 10.0)
         .def("open_leg", &BareSwitch::open_leg, "ssrc"_a, "sequence"_a, "timestamp"_a)
-        .def("open_recorder", &BareSwitch::open_recorder)
+        .def("open_recorder", &BareSwitch::open_recorder, "mask_tones"_a = false)
         .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20)
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)

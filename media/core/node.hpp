@@ -13,7 +13,8 @@ struct Cell : Parcel {
     Node& listener;
     Node& source;
     Gain gain;
-    Gain from;  // where the last frame of a mix left off: the next one goes from there to `gain`
+    Gain from;  // where the last frame of a mix, or packet of a recording, left off: the next goes from there to `gain`
+    Nanos since = 0;  // when the gain was set
     Cell* next_in_row = nullptr;
     Cell* next_in_column = nullptr;
 };

@@ -108,14 +108,15 @@ void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Hea
     send(listener, *header, packet.payload.size());
 }
 
-// Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once.
+// Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once. Of Opus, whose
+// shortest frame is 2.5 ms, less than that is left out.
 void Switch::catch_up(Leg& listener, const Leg& source) {
-    if (!listener.out.mixing() || !is_g711(listener.format.codec)) return;
+    if (!listener.out.mixing()) return;
     std::array<Sample, JitterBuffer::longest + rtp::max_payload> room;
     auto rest = source.jitter.rest(sample_at(now_), room);
-    while (!rest.empty()) {
-        const auto samples = rest.first(std::min<std::size_t>(rest.size(), frame_samples));
-        rest = rest.subspan(samples.size());
+    while (const std::size_t fits = listener.coder->fits(rest.size())) {
+        const auto samples = rest.first(fits);
+        rest = rest.subspan(fits);
         const std::size_t size =
             listener.coder->encode(samples, std::span(packet_).subspan(rtp::header_size, rtp::max_payload));
         rtp::Header header = listener.out.frame(now_, static_cast<int>(samples.size()), false);
@@ -179,13 +180,29 @@ void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> sa
     }
 }
 
+// The first 5 ms after a change of gain go from the old one to the new; what was taken away is gone after them.
+void Switch::record_change(Cell& cell, const Side& side, std::int64_t at, std::span<const Sample> samples) {
+    const Gain from = now_ - cell.since < recent ? cell.from : cell.gain;
+    const auto ramped = std::min<std::size_t>(samples.size(), ramp_samples);
+    for (std::size_t i = 0; i < ramped; ++i)
+        side.recorder.add(side.channel, at + static_cast<std::int64_t>(i), samples.subspan(i, 1),
+                          ramp(from, cell.gain, static_cast<int>(i)));
+    side.recorder.add(side.channel, at + static_cast<std::int64_t>(ramped), samples.subspan(ramped), cell.gain);
+    cell.from = cell.gain;
+    if (cell.gain != 0) return;
+    gains::unlink(cell);
+    output_.closed(cell);
+}
+
 // A recording moves on with what is added to it: it needs no ticks, and no timer has to wake anybody for it.
 void Switch::record(const Node& source, std::int64_t at, std::span<const Sample> samples) {
-    for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) {
+    for (Cell *cell = source.column, *next; cell != nullptr; cell = next) {
+        next = cell->next_in_column;
         if (cell->listener.kind != Kind::side) continue;
         const Side& side = static_cast<Side&>(cell->listener);
         side.recorder.settle(sample_at(now_));
-        side.recorder.add(side.channel, at, samples, cell->gain);
+        if (cell->from == cell->gain) side.recorder.add(side.channel, at, samples, cell->gain);
+        else record_change(*cell, side, at, samples);
     }
 }
 

@@ -32,6 +32,7 @@ class BareCoder {
         return bytes_of(samples, coder_->recover(checked(payload), samples));
     }
     bool takes_late() const { return coder_->takes_late(); }
+    std::size_t fits(std::size_t samples) const { return coder_->fits(samples); }
 
     static rtp::Bytes checked(const nb::bytes& payload) {
         if (payload.size() > rtp::max_payload) throw std::invalid_argument("a payload has at most 1440 bytes");
@@ -81,10 +82,22 @@ void bind_parts(nb::module_& module) {
         .def("encode", &BareCoder::encode, "pcm"_a)
         .def("decode", &BareCoder::decode, "payload"_a)
         .def("recover", &BareCoder::recover, "payload"_a)
-        .def("takes_late", &BareCoder::takes_late);
+        .def("takes_late", &BareCoder::takes_late)
+        .def("fits", &BareCoder::fits, "samples"_a);
     nb::class_<ToneDigits>(module, "ToneDigits")
         .def(nb::init<>())
         .def("hear", &hear_tones, "timestamp"_a, "lost_before"_a, "pcm"_a);
+    nb::class_<ToneMask>(module, "ToneMask")
+        .def(nb::init<>())
+        .def_ro_static("ahead", &ToneMask::ahead)
+        .def("hear", [](ToneMask& mask, const nb::bytes& pcm) {
+            Frame frame{};
+            const std::vector<Sample> samples = samples_of(pcm);
+            if (samples.size() != frame.size()) throw std::invalid_argument("a frame has 160 samples");
+            std::copy(samples.begin(), samples.end(), frame.begin());
+            mask.hear(frame);
+        }, "frame"_a)
+        .def("gain", &ToneMask::gain, "at"_a);
     module.def("ticks", [](int codec, const nb::bytes& payload) {
         return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
     }, "codec"_a, "payload"_a);

@@ -1,15 +1,33 @@
 // A source that plays queued sounds, one after another, without a gap between them.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "node.hpp"
 
 namespace media {
 
-// A piece of audio. The control side allocates it and the media thread hands it back when it has been played.
+// Samples that nobody changes any more. They stay where they are while anybody plays them; the last one frees them.
+class SharedSamples {
+  public:
+    SharedSamples(std::vector<Sample> samples) {
+        const auto kept = std::make_shared<const std::vector<Sample>>(std::move(samples));
+        samples_ = *kept;
+        owner_ = kept;
+    }
+    SharedSamples(std::shared_ptr<const void> owner, std::span<const Sample> samples)
+        : owner_(std::move(owner)), samples_(samples) {}
+    std::span<const Sample> get() const { return samples_; }
+
+  private:
+    std::shared_ptr<const void> owner_;
+    std::span<const Sample> samples_;
+};
+
+// What a player is to play. The media thread hands it back when that is done, and the control side lets it go.
 struct Sound : Parcel {
-    Sound(std::vector<Sample> samples_, bool loop_) : samples(std::move(samples_)), loop(loop_) {}
-    const std::vector<Sample> samples;
+    Sound(SharedSamples samples_, bool loop_) : samples(std::move(samples_)), loop(loop_) {}
+    const SharedSamples samples;
     const bool loop;
     Sound* next = nullptr;
 };
@@ -36,7 +54,7 @@ struct Player : Node {
     int read(Frame& out, Discard discard) {
         int filled = 0;
         while (first != nullptr && filled < frame_samples) {
-            const auto& samples = first->samples;
+            const auto samples = first->samples.get();
             const auto count = std::min<std::size_t>(samples.size() - played, frame_samples - filled);
             std::copy_n(samples.begin() + static_cast<std::ptrdiff_t>(played), count, out.begin() + filled);
             filled += static_cast<int>(count);

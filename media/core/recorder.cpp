@@ -40,7 +40,34 @@ void Recorder::settle(std::int64_t now) {
 }
 
 void Recorder::settle_all(std::int64_t now) {
+    all_.store(true, std::memory_order_release);
     settled_.store(std::max(ends_, now - began_), std::memory_order_release);
+}
+
+std::int64_t Recorder::waiting() {
+    const std::int64_t settled = settled_.load(std::memory_order_acquire);
+    return std::max<std::int64_t>(masks_[0] ? mask_until(settled) : settled, taken()) - taken();
+}
+
+// Tones are silenced where they stand, a frame at a time: settled samples are nobody else's.
+std::int64_t Recorder::mask_until(std::int64_t settled) {
+    const bool all = all_.load(std::memory_order_acquire);  // then it is silent behind the end
+    for (std::size_t channel = 0; channel < 2; ++channel) {
+        Channel& sums = (*channels_)[channel];
+        ToneMask& mask = *masks_[channel];
+        while (mask.masked() < settled && (all || mask.heard() + frame_samples <= settled)) {
+            Frame frame;
+            in_runs(mask.heard(), frame_samples, [&](std::size_t place, std::size_t before, std::size_t count) {
+                std::copy_n(&sums[place], count, &frame[before]);
+            });
+            mask.hear(frame);
+            for (std::int64_t at = std::max<std::int64_t>(mask.masked() - frame_samples, 0); at < mask.masked(); ++at) {
+                Sample& sample = sums[static_cast<std::size_t>(at % size)];
+                sample = static_cast<Sample>(scaled(sample, mask.gain(at)));
+            }
+        }
+    }
+    return std::min(masks_[0]->masked(), settled);
 }
 
 void Recorder::read(std::span<Sample> interleaved) const {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "node.hpp"
+#include "tones.hpp"
 
 namespace media {
 
@@ -21,8 +22,12 @@ struct Side : Node {
 struct Recorder : Parcel {
     static constexpr std::int64_t size = 32'768;  // four seconds of a disk that does not answer
 
-    Recorder(int left_id, int right_id, int file_ = -1)
-        : left(left_id, *this, 0), right(right_id, *this, 1), file(file_) {}
+    // `mask_tones`: keys that are heard as tones are left out.
+    Recorder(int left_id, int right_id, bool mask_tones, int file_ = -1)
+        : left(left_id, *this, 0), right(right_id, *this, 1), file(file_) {
+        if (mask_tones)
+            for (auto& mask : masks_) mask = std::make_unique<ToneMask>();
+    }
 
     // ---- the media thread's; times are on the common sample grid
 
@@ -41,8 +46,8 @@ struct Recorder : Parcel {
     // ---- the writer thread's
 
     std::int64_t taken() const { return taken_.load(std::memory_order_relaxed); }
-    // How many settled frames wait behind those.
-    std::int64_t waiting() const { return settled_.load(std::memory_order_acquire) - taken(); }
+    // How many settled frames wait behind those; of a recording that leaves tones out, those that have been seen to.
+    std::int64_t waiting();
     // Copy the first of them, channels interleaved, two samples a frame.
     void read(std::span<Sample> interleaved) const;
     // They have been written: their room is free.
@@ -60,12 +65,16 @@ struct Recorder : Parcel {
     std::atomic<bool> finished{false};     // set after the last sample
 
   private:
+    std::int64_t mask_until(std::int64_t settled);
+
     static constexpr std::int64_t tolerance = 2400;  // 300 ms: how late a packet may come and still be recorded
 
     using Channel = std::array<Sample, size>;
 
     const std::unique_ptr<std::array<Channel, 2>> channels_ = std::make_unique<std::array<Channel, 2>>();
+    std::array<std::unique_ptr<ToneMask>, 2> masks_;  // the writer's own
     std::int64_t began_ = 0, ends_ = 0;  // ends_: behind the last sample
+    std::atomic<bool> all_{false};       // nothing more will be added
     alignas(64) std::atomic<std::int64_t> settled_{0};  // written by the media thread: up to here the writer may read
     alignas(64) std::atomic<std::int64_t> taken_{0};    // written by the writer: up to here all is silence again
 };

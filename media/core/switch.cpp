@@ -90,8 +90,8 @@ void Switch::set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp) 
 
 void Switch::set_gain(Cell& cell) {
     Cell* const old = gains::find(cell.listener, cell.source);
-    const bool in_a_mix = gains::mixes(cell.listener) && cell.source.audible_at(now_);
-    if (in_a_mix) cell.from = old != nullptr ? old->from : 0;
+    cell.since = now_;
+    if (is_heard(cell.listener, cell.source)) cell.from = old != nullptr ? old->from : 0;
     if (old != nullptr) {
         gains::unlink(*old);
         output_.closed(*old);
@@ -99,6 +99,14 @@ void Switch::set_gain(Cell& cell) {
     if (cell.gain == 0 && cell.from == 0) return output_.closed(cell);
     gains::link(cell);
     wake_with_sources(cell.listener);
+}
+
+// Would a hard change of this gain be a click?
+bool Switch::is_heard(const Node& listener, const Node& source) const {
+    if (listener.kind != Kind::side) return gains::mixes(listener) && source.audible_at(now_);
+    if (source.kind == Kind::player) return source.audible_at(now_);
+    const Nanos last = static_cast<const Leg&>(source).counters.last_packet.get();
+    return last != 0 && now_ - last < recent;
 }
 
 void Switch::play(Player& player, Sound& sound) {

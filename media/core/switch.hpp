@@ -85,7 +85,9 @@ class Switch {
     void drop_faded(Node& listener);
     void send_mix(Leg& leg, Nanos now);
     void send_digits(Leg& leg, Nanos now);
+    bool is_heard(const Node& listener, const Node& source) const;
     void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
+    void record_change(Cell& cell, const Side& side, std::int64_t at, std::span<const Sample> samples);
     void end_run(Player& player);
 
     void send_reports();
@@ -101,6 +103,8 @@ class Switch {
     void detach(Node& node);
     void check_silence();
     void check_recorders();
+
+    static constexpr Nanos recent = 100 * millisecond;  // packets that come further apart are not one sound
 
     Output& output_;
     const Nanos silence_after_;

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from media import _core, g711
 from media.engine import Codec
+from media.reference.streams import FRAME
 
 Samples = npt.NDArray[np.int16]
 G711 = (Codec.PCMU, Codec.PCMA)
@@ -26,6 +27,9 @@ class Coder(Protocol):
     def recover(self, payload: bytes) -> Samples:
         """The lost packet right before this one, as far as this one tells; to be called before ``decode``."""
 
+    def fits(self, samples: int) -> int:
+        """How many of so many samples the next payload can hold, at most 20 ms; 0 when they are too few."""
+
     def takes_late(self) -> bool:
         """False for a decoder that has filled the gap already."""
 
@@ -33,6 +37,9 @@ class Coder(Protocol):
 class _Stateless:
     def recover(self, payload: bytes) -> Samples:
         return np.zeros(0, np.int16)
+
+    def fits(self, samples: int) -> int:
+        return min(samples, FRAME)
 
     def takes_late(self) -> bool:
         return True
@@ -63,7 +70,7 @@ class Library:
 
     def __init__(self, codec: Codec) -> None:
         self._coder = _core.Coder(codec)
-        self.takes_late = self._coder.takes_late
+        self.takes_late, self.fits = self._coder.takes_late, self._coder.fits
 
     def encode(self, samples: Samples) -> bytes:
         return self._coder.encode(samples.tobytes())

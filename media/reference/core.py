@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from media.engine import Codec
 from media.reference import rtcp
-from media.reference.coders import G711, coder, ticks
+from media.reference.coders import coder, ticks
 from media.reference.levels import Samples, saturate, scaled
 from media.reference.nodes import Address, Leg, Tap
 from media.reference.rtp import Packet, TelephoneEvent
-from media.reference.streams import FRAME, SAMPLE_NS, Order
+from media.reference.streams import SAMPLE_NS, Order
 from media.reference.ticks import Ticks
 
 
@@ -134,11 +134,11 @@ class Core(Ticks):
 
     def _catch_up(self, listener: Leg, source: Leg) -> None:
         """Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once."""
-        if not listener.out.mixing or listener.codec not in G711:
+        if not listener.out.mixing:
             return
         rest = source.jitter.rest(self._now // SAMPLE_NS)
-        for begin in range(0, len(rest), FRAME):
-            samples = rest[begin : begin + FRAME]
+        while fits := listener.coder.fits(len(rest)):
+            samples, rest = rest[:fits], rest[fits:]
             payload = listener.coder.encode(samples)
             self._send(listener, listener.out.frame(payload, self._now, len(samples), False), payload)
 

@@ -132,11 +132,11 @@ class ReferenceEngine:
         with self._changing() as switch:
             switch.stop(player)
 
-    def open_recorder(self, path: str) -> OpenRecorder:
+    def open_recorder(self, path: str, *, mask_tones: bool = False) -> OpenRecorder:
         self._refuse_when_closed()
         file = RecordingFile(path)
         with self._changing() as switch:
-            left, right = map(Node, switch.open_recorder())
+            left, right = map(Node, switch.open_recorder(mask_tones))
             self._files[left] = file
         return OpenRecorder(left, right)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from media._core import Srtp, ToneDigits
+from media._core import Srtp, ToneDigits, ToneMask
 from media.engine import Codec
 from media.reference.coders import G711, Coder, coder
 from media.reference.jitter import JitterBuffer
-from media.reference.levels import RAMP, UNITY, Samples, saturate, scaled
+from media.reference.levels import RAMP, UNITY, Samples, saturate
 from media.reference.noise import ComfortNoise
 from media.reference.reports import Reports
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
@@ -243,22 +244,26 @@ class Recorder:
 
     SIZE, TOLERANCE = 4096, 2400
 
-    def __init__(self, left: int, right: int, began: int) -> None:
+    def __init__(self, left: int, right: int, began: int, *, mask_tones: bool = False) -> None:
         self.left, self.right = Side(left, recorder=self), Side(right, recorder=self, channel=1)
+        self._masks = [ToneMask(), ToneMask()] if mask_tones else []
+        self._heard = 0
+        """How far the masks have heard. From the native module: the detector is spandsp's."""
         self._sums = np.zeros((self.SIZE, 2), np.int16)
         self._began, self._committed, self._written_until = began, 0, 0
 
-    def add(self, channel: int, at: int, samples: Samples, gain: int) -> None:
+    def add(self, channel: int, at: int, samples: npt.NDArray[np.int32]) -> None:
         """``at`` is on the common grid."""
         index = np.arange(len(samples)) + at - self._began
         fits = (index >= self._committed) & (index < self._committed + self.SIZE)
         place = index[fits] % self.SIZE
-        self._sums[place, channel] = saturate(self._sums[place, channel] + scaled(samples[fits], gain))
+        self._sums[place, channel] = saturate(self._sums[place, channel] + samples[fits])
         self._written_until = max([self._written_until, *(index[fits] + 1)])
 
     def commit(self, now: int) -> Iterator[tuple[int, bytes]]:
         """Blocks of 20 ms that are old enough: where they begin, and both channels interleaved."""
-        while now - self._began - self.TOLERANCE >= self._committed + FRAME:
+        tolerance = self.TOLERANCE + (ToneMask.ahead if self._masks else 0)
+        while now - self._began - tolerance >= self._committed + FRAME:
             yield self._take(FRAME)
 
     def commit_rest(self, now: int) -> Iterator[tuple[int, bytes]]:
@@ -269,7 +274,18 @@ class Recorder:
     def _take(self, count: int) -> tuple[int, bytes]:
         start = self._committed
         at = (start + np.arange(count)) % self.SIZE
+        self._hear_tones(start + count)
         block = self._sums[at]
+        for channel, mask in enumerate(self._masks):
+            gains = np.array([mask.gain(start + i) for i in range(count)])
+            block[:, channel] = block[:, channel].astype(np.int32) * gains >> 12
         self._sums[at] = 0
         self._committed += count
         return start, block.tobytes()
+
+    def _hear_tones(self, until: int) -> None:
+        while self._masks and self._heard < until + ToneMask.ahead:
+            frame = self._sums[(self._heard + np.arange(FRAME)) % self.SIZE]
+            for channel, mask in enumerate(self._masks):
+                mask.hear(frame[:, channel].tobytes())
+            self._heard += FRAME

@@ -14,7 +14,7 @@ from media.reference.core import Core
 from media.reference.levels import UNITY
 from media.reference.nodes import Leg, Node, Player, Recorder, Side, Tap
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
-from media.reference.ticks import NodeType
+from media.reference.ticks import RECENT_NS, NodeType
 
 
 def check_piece(piece_ms: int) -> None:
@@ -40,8 +40,8 @@ class Switch(Core):
         check_piece(piece_ms)
         return self._add(Tap(self._next_id(), piece=8 * piece_ms)).id
 
-    def open_recorder(self) -> tuple[int, int]:
-        recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS)
+    def open_recorder(self, mask_tones: bool = False) -> tuple[int, int]:
+        recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS, mask_tones=mask_tones)
         return self._add(recorder.left).id, self._add(recorder.right).id
 
     def set_codec(
@@ -108,9 +108,15 @@ class Switch(Core):
             raise ValueError(f"node {source} makes no sound")
         if not 0 <= gain <= 16:
             raise ValueError("a gain is 0…16")
-        in_a_mix = self._table.mixes(hears) and self._audible(sounds, self._now)
-        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5), in_a_mix=in_a_mix)
+        heard = self._is_heard(hears, sounds)
+        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5), self._now, heard=heard)
         self._wake_with_sources(hears)
+
+    def _is_heard(self, listener: Node, source: Node) -> bool:
+        """Would a hard change of this gain be a click?"""
+        if isinstance(listener, Side) and isinstance(source, Leg):
+            return bool(source.last_packet) and self._now - source.last_packet < RECENT_NS
+        return (isinstance(listener, Side) or self._table.mixes(listener)) and self._audible(source, self._now)
 
     def play(self, player: int, pcm: bytes, loop: bool) -> None:
         if len(pcm) % 2:

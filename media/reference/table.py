@@ -15,18 +15,23 @@ class Table:
     def __init__(self) -> None:
         self._gains: dict[tuple[Node, Node], int] = {}
         self._before: dict[tuple[Node, Node], int] = {}
-        """Where the last frame of a mix left off: the next one goes from there to the gain."""
+        """Where the last frame of a mix, or packet of a recording, left off: the next goes from there to the gain."""
+        self._since: dict[tuple[Node, Node], int] = {}
+        """When the gain was set, in nanoseconds."""
 
-    def set(self, listener: Node, source: Node, gain: int, *, in_a_mix: bool) -> None:
-        """``in_a_mix``: the listener has been hearing a mix, and the source sounds. So what is taken away fades out."""
+    def set(self, listener: Node, source: Node, gain: int, now: int, *, heard: bool) -> None:
+        """``heard``: the listener hears a mix or records, and the source sounds. So what is taken away fades out."""
         self._gains.pop((listener, source), None)
         known = self._before.pop((listener, source), 0)
-        before = known if in_a_mix else gain
+        before = known if heard else gain
         if gain or before:
             self._gains[listener, source], self._before[listener, source] = gain, before
+            self._since[listener, source] = now
 
     def clear(self, node: Node) -> None:
-        self._gains = {cell: gain for cell, gain in self._gains.items() if node not in cell}
+        for cells in (self._gains, self._before, self._since):
+            for cell in [cell for cell in cells if node in cell]:
+                del cells[cell]
 
     def take_ramp(self, listener: Node, source: Node) -> tuple[int, int]:
         """From which gain to which the next frame goes."""
@@ -34,9 +39,13 @@ class Table:
         before, self._before[listener, source] = self._before[listener, source], gain
         return before, gain
 
-    def drop_faded(self, listener: Node) -> None:
-        """What a gain of zero was the end of has been faded out by now."""
-        self._gains = {cell: gain for cell, gain in self._gains.items() if gain or cell[0] is not listener}
+    def drop_faded(self, listener: Node, source: Node | None = None) -> None:
+        """What a gain of zero was the end of has been faded out by now; None: whatever the source."""
+        self._gains = {
+            (hears, sounds): gain
+            for (hears, sounds), gain in self._gains.items()
+            if gain or hears is not listener or source not in (None, sounds)
+        }
 
     def row(self, listener: Node) -> Iterator[tuple[Node, int]]:
         """Whom this one hears."""
@@ -70,8 +79,8 @@ class Table:
         return any(self.mixes(listener) for listener, _ in self.column(source))
 
     def recorded(self, source: Node) -> Iterator[tuple[Side, int]]:
-        """The recorder sides that hear this source."""
-        return ((side, gain) for side, gain in self.column(source) if isinstance(side, Side))
+        """The recorder sides that hear this source, and when their gains were set."""
+        return ((side, self._since[side, source]) for side, _ in self.column(source) if isinstance(side, Side))
 
     def _sounding(self, listener: Node) -> list[tuple[Node, int]]:
         return [(s, gain) for s, gain in self.row(listener) if not isinstance(s, Player) or s.sounding]

@@ -16,6 +16,8 @@ from media.reference.table import Table
 
 GROUPS = 20
 SLOT_NS = 1_000_000
+RECENT_NS = 100_000_000
+"""Packets that come further apart are not one sound."""
 NodeType = TypeVar("NodeType", bound=Node)
 
 
@@ -106,9 +108,13 @@ class Ticks:
 
     def _record(self, source: Node, at: int, samples: Samples) -> None:
         """A recording moves on with what is added to it, and needs no ticks."""
-        for side, gain in self._table.recorded(source):
+        for side, since in self._table.recorded(source):
             self._commit(side.recorder)
-            side.recorder.add(side.channel, at, samples, gain)
+            before, gain = self._table.take_ramp(side, source)
+            if self._now - since >= RECENT_NS:
+                before = gain
+            side.recorder.add(side.channel, at, ramped(samples, before, gain))
+            self._table.drop_faded(side, source)
 
     # -- ticks
 

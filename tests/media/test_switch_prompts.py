@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -142,6 +146,26 @@ def test_one_player_for_many_listeners(room: Room) -> None:
     room.wait(300)
     expected = g711.alaw_decode(g711.alaw_encode(tone(CALLER, 1600)))
     assert all(np.array_equal(phone.sound(), expected) for phone in waiting)
+
+
+def test_music_is_held_once_however_many_hear_it(room: Room) -> None:
+    music = tone(CALLER, 1_000_000).tobytes()
+    alone, before = sys.getrefcount(music), resident()
+    players = [room.player(room.phone()) for _ in range(100)]
+    for player in players:
+        room.switch.play(player, music, True)
+    room.wait(100)
+    assert all(phone.sound().any() for phone in room.phones)
+    assert resident() - before < 40_000_000  # a copy each would be 200 MB
+    for number, player in enumerate(players):
+        (room.switch.close_node if number % 2 else room.switch.stop)(player)
+    room.wait(100)
+    assert sys.getrefcount(music) == alone
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_closed_leg_is_heard_no_more(room: Room) -> None:

@@ -108,3 +108,45 @@ def test_nobody_hears_himself_in_a_conference(room: Room) -> None:
         for source, hertz in tones.items():
             expected = 0.0 if source is listener else 4000
             assert loudness(listener.sound()[1600:], hertz) == pytest.approx(expected, abs=120)
+
+
+class TestInARecording:
+    """What changes in a call does not click in its recording either."""
+
+    def recorded(self, room: Room, before: float, after: float) -> Samples:
+        caller = room.phone()
+        left, _ = room.switch.open_recorder()
+        room.gain(left, caller, before)
+        speak(room, {caller: CALLER}, 30)
+        room.wait(3)
+        room.gain(left, caller, after)
+        speak(room, {caller: CALLER}, 30, 30)
+        room.wait(900)
+        return room.recording()[:9600, 0]
+
+    @pytest.mark.parametrize(("before", "after"), [(0.5, 1.5), (1.5, 0.2), (0.5, 0.0), (0.0, 0.7)])
+    def test_a_level_changes_without_a_click(self, room: Room, before: float, after: float) -> None:
+        sound = self.recorded(room, before, after)
+        assert splash(sound[160:9440]) < splash(hard_cut()) / 10
+        assert loudness(sound[1600:3200], CALLER) == pytest.approx(before * LEVEL, rel=0.02, abs=9)
+        assert loudness(sound[6400:9600], CALLER) == pytest.approx(after * LEVEL, rel=0.02, abs=9)
+
+    def test_who_speaks_only_later_is_not_faded_out(self, room: Room) -> None:
+        caller = room.phone()
+        left, _ = room.switch.open_recorder()
+        room.gain(left, caller)
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(30)
+        room.gain(left, caller, 0.0)
+        room.wait(500)
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(900)
+        assert np.flatnonzero(room.recording()[:, 0]).max() < 160
+
+    def test_what_begins_is_whole(self, room: Room) -> None:
+        caller = room.phone()
+        left, _ = room.switch.open_recorder()
+        room.gain(left, caller)
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(900)
+        assert len(set(room.recording()[:160, 0].tolist())) == 1
