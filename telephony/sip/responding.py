@@ -28,7 +28,6 @@ def respond(
         if request.method == "INVITE":
             more += (("Record-Route", route) for route in request.lines("Record-Route"))
         more.append(("Contact", contact))
-    if 200 <= status < 300:
-        more += core.abilities()
+        more += core.abilities()  # before the answer, too: what is allowed early (RFC 3311 section 5.1)
     more += sdp_headers(body)
     return core.respond(transaction, status, now, reason=reason, tag=call.dialog.local_tag, headers=more, body=body)

@@ -42,7 +42,8 @@ def _act(chance: random.Random, party: Party, calls: list[str], now: float) -> N
         lambda: endpoint.hang_up(call, now), lambda: endpoint.cancel(call, now), lambda: endpoint.bye(call, now),
         lambda: endpoint.reinvite(call, OFFER, now), lambda: endpoint.accept_reinvite(call, ANSWER, now),
         lambda: endpoint.reject_reinvite(call, 488, now),
-        lambda: endpoint.request(call, "INFO", now),
+        lambda: endpoint.request(call, "INFO", now), lambda: endpoint.update(call, OFFER, now),
+        lambda: endpoint.ring(call, now, 183, ANSWER), lambda: endpoint.update(call, b"", now),
     ]
     chance.choice(deeds)()
 
