@@ -31,7 +31,9 @@ from server.timeline import Timeline
 from telephony import IncomingCall, Telephony, TelephonyConfig
 from telephony.sip.address import Address
 from telephony.store import AccountBook
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
+from telephony.trunking.tolls import Tariff, TollRules
+from telephony.trunking.trunk import Probe
 
 RTP_PORTS = 30000, 30999
 GREETING_WITHIN, PAUSE, REPLY_WITHIN, AGENT_WITHIN = 5.0, 0.9, 6.0, 25.0
@@ -134,9 +136,9 @@ async def _phones(
     server = Address(_reachable(settings.sip.host), settings.sip.port)
     agent = Agent(says, timeline)
     media = MediaServer(NativeEngine(MediaConfig(*RTP_PORTS, realtime=False)))
-    trunk = Trunk("server", (ipaddress.ip_network(server.host),), outbound=server)
+    trunk = Trunk("server", (ipaddress.ip_network(server.host),), outbound=server, probe=Probe(every=0))
     config = TelephonyConfig(listen_host=_reachable(settings.sip.host), listen_port=0, trunks=(trunk,),
-                             numbers=frozenset({wish.agent}))
+                             numbers=frozenset({wish.agent}), outside=TollRules({"": Tariff()}))
     telephony = Telephony(config, media, AccountBook(), SystemClock())
     media.start()
     try:

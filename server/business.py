@@ -18,7 +18,7 @@ from server.demo import load_demo
 from server.settings import Settings
 from storage import Database, migrate
 from telephony import Telephony
-from telephony.store import AccountBook, PhoneStore
+from telephony.store import AccountBook, PhoneStore, outside_usage
 
 log = logging.getLogger("hotline")
 RETRY_SECONDS = 2.0
@@ -34,6 +34,7 @@ class Business:
     ) -> None:
         self._settings, self._database, self._accounts = settings, database, accounts
         self._vault, self._clock = vault, clock
+        self._began = clock.now()
         self.loaded = False
 
     async def prepare(self) -> bool:
@@ -48,11 +49,13 @@ class Business:
             return False
         return True
 
-    async def seat(self, router: Router) -> None:
+    async def seat(self, router: Router, telephony: Telephony) -> None:
         """Take up agents and queues where the last process left them; seal what it could not. Raises DatabaseAway."""
         for agent in await agents(self._database):
             router.seat(agent)
         router.rebuild(await history(self._database, self._clock.now() - REMEMBERED))
+        today = self._began.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        telephony.tolls.restore(await outside_usage(self._database, today, self._began), today.date())
         await self._vault.recover()
         self.loaded = True
 
@@ -62,7 +65,7 @@ class Business:
             await asyncio.sleep(RETRY_SECONDS)
             try:
                 if await self.prepare():
-                    await self.seat(router)
+                    await self.seat(router, telephony)
                     router.sync_phones(telephony.phones.reachable)
                     log.info("the database is back: customers, agents and history are known again")
             except DatabaseAway:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 
-from calls import Call, Caller, Dial, Finished, Hangup, Phone, Side, ToQueue
+from calls import Call, Caller, Dial, Finished, Hangup, Phone, PhoneNumber, Side, ToQueue
 from calls.errors import CallFailed, HotlineError, LegGone
 from customers import identify, parse_number
 from insight import account
@@ -35,7 +35,7 @@ async def journey(incoming: IncomingCall, parts: Parts) -> None:
     diary = Diary(call, parts.log, parts.clock)
     diary.note("call.invited", {
         "called": call.called, "caller": str(call.number or ""), "trunk": call.trunk, "flow": call.flow,
-        "sip_call_id": incoming.sip_call_id,
+        "sip_call_id": incoming.sip_call_id, **_diverted(incoming),
     })
     log.info("%s begins: %s calls %s (%s)", call.id, call.number or "withheld", call.called, call.flow)
     recording = _recording(call, parts, diary)
@@ -59,6 +59,11 @@ def _call(incoming: IncomingCall, parts: Parts) -> Call:
     number = None if incoming.withheld else parse_number(incoming.calling)
     flow = parts.flows[incoming.called].plan.name
     return Call(incoming.phone.id, incoming.trunk, incoming.called, number, flow, parts.clock.now())
+
+
+def _diverted(incoming: IncomingCall) -> dict[str, str]:
+    """The number that the caller dialled first, masked, for a call that was passed on to us."""
+    return {"diverted_from": str(PhoneNumber(incoming.diverted_from))} if incoming.diverted_from else {}
 
 
 def _recording(call: Call, parts: Parts, diary: Diary) -> Path | None:

@@ -9,9 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from calls.errors import ConfigError
-from media.engine import Codec
 from routing.queues import Queue
 from server.binding import bind
+from server.trunk_settings import TrunkSettings, check_codecs
+from telephony.admission import PHONES
+from telephony.trunking.tolls import TollRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Sip:
     """For phones, in order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
 
     def __post_init__(self) -> None:
-        _codecs("[sip] codecs", self.codecs)
+        check_codecs("[sip] codecs", self.codecs)
         _port("[sip] port", self.port)
         _address("[sip] host", self.host)
         if self.advertised:
@@ -115,34 +117,6 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
-class TrunkSettings:
-    """A carrier's line: calls from its addresses are answered."""
-
-    name: str
-    addresses: tuple[str, ...]
-    """Source addresses or networks (192.0.2.0/24)."""
-    codecs: tuple[str, ...] = ("PCMA", "PCMU")
-    """In order of preference: PCMA, PCMU, G722, OPUS, L16, L16_WIDE (16 kHz)."""
-    secured: bool = False
-    """Calls with SRTP or not at all. false takes SRTP where the carrier offers it."""
-    outbound: str = ""
-    """host:port to which outside numbers are dialled; empty: this trunk is for incoming calls only."""
-
-    def __post_init__(self) -> None:
-        for text in self.addresses:
-            try:
-                ipaddress.ip_network(text, strict=False)
-            except ValueError as error:
-                raise ConfigError(f"[[trunks]] {self.name}: addresses", f"{text!r} is no address or network",
-                                  "write 192.0.2.7 or 192.0.2.0/24") from error
-        _codecs(f"[[trunks]] {self.name}: codecs", self.codecs)
-        host, _, port = self.outbound.rpartition(":")
-        if self.outbound and not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise ConfigError(f"[[trunks]] {self.name}: outbound", f"{self.outbound!r} is no host:port",
-                              "write 192.0.2.1:5060")
-
-
-@dataclass(frozen=True, slots=True)
 class Recordings:
     """What is kept of calls."""
 
@@ -187,6 +161,7 @@ class Settings:
     speech: Speech = field(default_factory=Speech)
     recordings: Recordings = field(default_factory=Recordings)
     shutdown: Shutdown = field(default_factory=Shutdown)
+    outside: TollRules = field(default_factory=TollRules)
 
 
 def load_settings(path: Path) -> Settings:
@@ -203,6 +178,7 @@ def load_settings(path: Path) -> Settings:
     if settings.speech.model is not None:
         settings = replace(settings, speech=replace(settings.speech, model=here / settings.speech.model))
     _check_numbers(settings, path)
+    _check_trunks(settings, path)
     return settings
 
 
@@ -215,12 +191,12 @@ def _check_numbers(settings: Settings, path: Path) -> None:
             raise ConfigError(f"{path}: [numbers] {number}", f"there is no flow {flow!r}", remedy)
 
 
-def _codecs(where: str, names: tuple[str, ...]) -> None:
-    if not names:
-        raise ConfigError(where, "is empty", "PCMA and PCMU are understood everywhere")
+def _check_trunks(settings: Settings, path: Path) -> None:
+    names = [trunk.name for trunk in settings.trunks]
     for name in names:
-        if name not in Codec.__members__:
-            raise ConfigError(where, f"{name!r} is unknown", f"known are {', '.join(Codec.__members__)}")
+        if names.count(name) > 1 or name == PHONES:
+            problem = "stands for our own phones" if name == PHONES else "is the name of two trunks"
+            raise ConfigError(f"{path}: [[trunks]] {name}", problem, "give each trunk a name of its own")
 
 
 def _port(where: str, port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import ipaddress
 import logging
 import os
 import secrets
@@ -35,15 +34,15 @@ from server.journey import journey
 from server.models import choose, model_settings, places
 from server.parts import Parts
 from server.prompts import fixed_sentences
-from server.settings import Settings, TrunkSettings
+from server.settings import Settings
 from server.supervising import Supervision
 from server.telemetry import LoopWatch
+from server.trunk_settings import TrunkSettings
 from server.web import serve_desktop
 from storage import Database, EventLog, embedded
 from telephony import Telephony, TelephonyConfig
-from telephony.sip.address import Address
 from telephony.store import AccountBook, PhoneStore
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
 
 log = logging.getLogger("hotline")
 
@@ -84,12 +83,12 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         business = Business(settings, database, accounts, vault, clock)
         prepared = await business.prepare()
         config = _telephony_config(settings)
-        telephony = Telephony(config, media, accounts, clock, PhoneStore(database))
+        telephony = Telephony(config, media, accounts, clock, PhoneStore(database), events.append)
         router = Router(telephony, events, clock, settings.queues.values())
         stack.push_async_callback(router.close)
         telephony.phones.subscribe(router.phone_changed)
         if prepared:
-            await business.seat(router)
+            await business.seat(router, telephony)
         parts = Parts(clock, database, events, telephony, router, vault, voice, recogniser, catalogue(database),
                       flows, hold_music())
         stack.push_async_callback(telephony.close)
@@ -202,19 +201,16 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
     sip = settings.sip
     return TelephonyConfig(
         listen_host=sip.host, listen_port=sip.port, advertised_host=sip.advertised, realm=sip.realm,
-        trunks=tuple(map(_trunk, settings.trunks)), numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
-        agent_silence=sip.agent_silence, codecs=tuple(Codec[name] for name in sip.codecs),
+        trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside,
+        numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
+        agent_silence=sip.agent_silence, secured=sip.secured,
+        comfort_noise=sip.comfort_noise, codecs=tuple(Codec[name] for name in sip.codecs),
         mask_tones=settings.recordings.mask_tones,
     )
 
 
 def _trunk(wanted: TrunkSettings) -> Trunk:
-    host, _, port = wanted.outbound.rpartition(":")
-    return Trunk(
-        wanted.name, tuple(ipaddress.ip_network(text, strict=False) for text in wanted.addresses),
-        tuple(Codec[name] for name in wanted.codecs), Address(host.strip("[]"), int(port)) if host else None,
-        secured=wanted.secured,
-    )
+    return wanted.trunk(_credential(f"trunk-{wanted.name}"))
 
 
 def _token(data: Path) -> str:

@@ -12,7 +12,7 @@ from telephony.incoming import IncomingCall
 from telephony.phones import Accounts, BindingStore, PhoneAccount, Phones
 from telephony.sip.address import Address
 from telephony.store import AccountBook, PhoneStore, with_password
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
 
 __all__ = [
     "AccountBook", "Accounts", "Address", "BindingStore", "IncomingCall", "PhoneAccount", "PhoneStore", "Phones",

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from media.engine import Codec
 from telephony import sdp
 from telephony.config import TelephonyConfig
+from telephony.diversion import originally_called
 from telephony.incoming import Calling, Numbers, calling
 from telephony.phones import PhoneAccount, Phones
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
 from telephony.sip.message import Request
-from telephony.trunks import Trunks
+from telephony.trunking import Trunks
 
 PHONES = "phones"
 """The name that stands for the trunk when one of our own phones calls."""
@@ -38,6 +39,8 @@ class Admitted:
     codecs: tuple[Codec, ...]
     called: str
     calling: Calling
+    diverted_from: str
+    """The number that was called first, where the call was passed on to us; or empty."""
     offered: sdp.Session | None
     agreed: sdp.Agreed | None
     secured: bool
@@ -55,7 +58,7 @@ class Admission:
         """403 for whoever is neither a trunk nor one of our phones: answered without keeping any state."""
         if request.method == "REGISTER":  # its digest says who it is
             return None
-        if self._trunks.of(source) is not None or self._phones.is_flow(source):
+        if self._trunks.sender(request, source) is not None or self._phones.is_flow(source):
             return None
         self._counters["refused_stranger"] += 1
         return 403
@@ -63,19 +66,20 @@ class Admission:
     def decide(self, request: Request, source: Address, now: float) -> Admitted:
         """Read an INVITE. Raises Refused."""
         try:
-            trunk = self._trunks.of(source)
+            trunk = self._trunks.sender(request, source)
             if trunk is not None:
-                name, codecs, who, secured = trunk.name, trunk.codecs, calling(request), trunk.secured
+                name, codecs, secured = trunk.name, trunk.codecs, trunk.secured
+                who = calling(request, trusted=trunk.trusted, rules=trunk.caller_in)
+                called = self._numbers.find(request, trunk.called_in, trunk.user)
             else:
-                name, codecs, who = PHONES, self._config.codecs, self._phone(request, now)
-                secured = self._config.secured
-            called = self._numbers.find(request)
+                name, codecs, secured = PHONES, self._config.codecs, self._config.secured
+                who, called = self._phone(request, now), self._numbers.find(request)
             if called is None:
                 raise Refused(404, "unknown_number")
             offered, agreed = self._offer(request, codecs, secured)
         except SipParseError as error:
             raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
-        return Admitted(name, codecs, called, who, offered, agreed, secured)
+        return Admitted(name, codecs, called, who, originally_called(request), offered, agreed, secured)
 
     def _phone(self, request: Request, now: float) -> Calling:
         """The account whose password signed the request (RFC 3261 section 22.3)."""

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
+from telephony.trunking.tolls import TollRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class TelephonyConfig:
     secret: bytes = field(default=b"", repr=False)
     """Key of the nonces; empty takes a random one, so that nonces end with the process."""
     trunks: tuple[Trunk, ...] = ()
+    outside: TollRules = field(default_factory=TollRules)
+    """Which outside numbers may be dialled, and how much; none unless its prefixes say so."""
     numbers: frozenset[str] = frozenset()
     """The called numbers that are ours; every other is 404."""
     codecs: tuple[Codec, ...] = (Codec.PCMA, Codec.PCMU)

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from calls.call import Hangup, Side
 from calls.errors import CallFailed, LegGone
-from calls.numbers import PhoneNumber
 from media.engine import Codec
 from telephony import sdp
-from telephony.causes import ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, reasons
+from telephony.causes import CAUSE_OF, ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, reasons
 from telephony.leg import Leg, Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.events import Answered, Failed, SipEvent
-from telephony.sip.headers import NameAddr
+from telephony.sip.registering import retry_after
 from telephony.sip.uri import Uri
+from telephony.trunking.identity import Shown, identity
+from telephony.trunking.trunk import AS_IT_IS, Presentation
 
 GIVEN_UP = Hangup(Side.HOTLINE, 487, cause=NORMAL)
 ANSWERED_ELSEWHERE = Hangup(Side.HOTLINE, 200, "answered elsewhere", NON_SELECTED)
@@ -35,23 +36,33 @@ class Route:
     """With SRTP or not at all."""
     path: tuple[str, ...] = ()
     """Proxies that the INVITE passes, the nearest first; each as it stands in Route."""
+    presents: Presentation = AS_IT_IS
+    silent_after: float = 0.0
+    """Seconds for a first response; 0: as long as the transaction waits (32 s)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the rung phone displays. ``number`` None is shown as anonymous."""
+@dataclass
+class Unreached(CallFailed):
+    """It was the next hop that failed, not the called party: another way may lead there. ``retry_after`` is in seconds,
+    0 where the hop named none; ``silent`` says that it sent no response at all."""
 
-    number: PhoneNumber | None
-    name: str = ""
+    retry_after: float = 0.0
+    silent: bool = False
 
 
-def identity(shown: Shown, host: str) -> tuple[NameAddr, list[tuple[str, str]]]:
-    """From, and the headers that go with it: P-Asserted-Identity (RFC 3325) or Privacy (RFC 3323)."""
-    if shown.number is None:
-        uri = Uri(user="anonymous", host="anonymous.invalid")
-        return NameAddr(uri, shown.name or "Anonymous"), [("Privacy", "id")]
-    address = NameAddr(Uri(user=shown.number.digits, host=host), shown.name)
-    return address, [("P-Asserted-Identity", str(address))]
+# Statuses that speak of the hop that sent them (RFC 3261 section 21.5); all other refusals are the called party's own.
+_OF_THE_HOP = frozenset({401, 407, 500, 502, 503, 504})
+
+
+def failure(event: Failed) -> CallFailed:
+    """What the final response to our INVITE, or its absence, says."""
+    response = event.response
+    if response is None:
+        return Unreached(event.status, event.reason, CAUSE_OF.get(event.status, 0), silent=True)
+    cause = cause_in(reasons(response), event.status)
+    if event.status in _OF_THE_HOP:
+        return Unreached(event.status, event.reason, cause, retry_after(response))
+    return CallFailed(event.status, event.reason, cause)
 
 
 class DialledLeg(Leg):
@@ -73,8 +84,11 @@ class DialledLeg(Leg):
             raise CallFailed(503, "no RTP port is free") from None
         why = GIVEN_UP
         succeeded = False  # not the same as answered: a cancellation may overtake the 200 on its way to this coroutine
+        patience: asyncio.TimerHandle | None = None
         try:
             self._invite(route, shown)
+            if route.silent_after:
+                patience = asyncio.get_running_loop().call_later(route.silent_after, self._unless_heard)
             async with asyncio.timeout(answer_within):
                 await self.unless_over(self._picked_up)
             succeeded = True
@@ -85,12 +99,15 @@ class DialledLeg(Leg):
             hangup = self.hangup
             raise CallFailed(hangup.status if hangup else 480, "the leg ended while ringing") from None
         finally:
+            if patience is not None:
+                patience.cancel()
             if not succeeded:
                 self.release(why)
 
     def _invite(self, route: Route, shown: Shown) -> None:
         self.offers.far, self.offers.secured = route.destination.host, route.secured
-        from_, headers = identity(shown, self._office.config.host_towards(self.offers.far))
+        host = self._office.config.host_towards(self.offers.far)
+        from_, headers = identity(shown, host, route.presents)
         self.call = self._sip.endpoint.invite(
             route.uri,
             route.destination,
@@ -110,10 +127,10 @@ class DialledLeg(Leg):
         match event:
             case Answered(response=response):
                 self._answered(response.body)
-            case Failed(status=status, reason=reason, response=response):
-                cause = cause_in(reasons(response) if response is not None else [], status)
-                self._failed(status, reason, cause)
-                self.end(Hangup(self.side, status, reason, cause))
+            case Failed():
+                failed = failure(event)
+                self._failed(failed)
+                self.end(Hangup(self.side, failed.status, failed.reason, failed.cause))
             case _:
                 super().take(event)
 
@@ -122,16 +139,21 @@ class DialledLeg(Leg):
             self.offers.answered(body)
         except (sdp.SdpError, sdp.NotAcceptable) as error:
             self._office.counters["bad_answer"] += 1
-            self._failed(488, str(error))
+            self._failed(CallFailed(488, str(error), CAUSE_OF[488]))
             self.release(Hangup(Side.HOTLINE, 488, str(error)))
             return
         self.answered = True
         if not self._picked_up.done():
             self._picked_up.set_result(None)
 
-    def _failed(self, status: int, reason: str, cause: int = 0) -> None:
+    def _unless_heard(self) -> None:
+        """The first response is late."""
+        if not self._sip.endpoint.heard_from(self.call):
+            self._failed(Unreached(408, "no response at all", CAUSE_OF[408], silent=True))
+
+    def _failed(self, failed: CallFailed) -> None:
         if not self._picked_up.done():
-            self._picked_up.set_exception(CallFailed(status, reason, cause))
+            self._picked_up.set_exception(failed)
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more
 
 

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from calls.call import Call, Hangup, Side
 from calls.clock import Clock
 from calls.errors import CallFailed, LegGone
+from calls.events import Event
 from calls.numbers import PhoneNumber
 from calls.phone import Phone, Sound
 from media.engine import Codec
@@ -22,20 +23,24 @@ from telephony.admission import Admission, Refused
 from telephony.bridge import Bridge, NotPossible
 from telephony.caller import CallerLeg
 from telephony.config import TelephonyConfig
-from telephony.dialling import DialledLeg, Shown, first_to_answer
+from telephony.dialling import DialledLeg, first_to_answer
 from telephony.enrolment import Enrolments
 from telephony.faults import describe
 from telephony.incoming import IncomingCall
 from telephony.leg import Leg, Office
+from telephony.outside import Outside, Wanted
 from telephony.phones import Accounts, BindingStore, Phones
-from telephony.routes import Routes
+from telephony.routes import Routes, resolve
 from telephony.sip.address import Address
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
 from telephony.supervision import Mode
 from telephony.transport.udp import UdpTransport, bind
-from telephony.trunks import Trunks
+from telephony.trunking import Trunks
+from telephony.trunking.carriers import Carriers
+from telephony.trunking.identity import Shown
+from telephony.trunking.tolls import Tolls
 
 log = logging.getLogger(__name__)
 AFTERWARDS = 10.0
@@ -54,7 +59,9 @@ class Telephony:
         accounts: Accounts,
         clock: Clock,
         bindings: BindingStore | None = None,
+        note: Callable[[Event], None] = lambda event: None,
     ) -> None:
+        """``note`` is told what happens to trunks and to calls out of the house."""
         self.counters: Counter[str] = Counter()
         self.port = config.listen_port
         self._config, self._media, self._clock = config, media, clock
@@ -62,7 +69,10 @@ class Telephony:
         self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
         trunks = Trunks(config.trunks)
         self._admission = Admission(config, trunks, self.phones, self.counters)
-        self._routes = Routes(config, trunks, self.phones)
+        self._routes = Routes(config, self.phones)
+        self.carriers = Carriers(trunks, lambda kind, more: note(Event(kind, clock.now(), details=more)), resolve)
+        self.tolls = Tolls(config.outside)
+        self._outside = Outside(self.carriers, self.tolls, clock, note, resolve)
         self._music = Sound(config.hold_music)
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
@@ -91,10 +101,12 @@ class Telephony:
                 admit=self._admission.stranger,
             )
         )
-        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=(self.phones, self._enrolments))
+        timed = (self.phones, self._enrolments, self.carriers)
+        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=timed)
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
         sip.open(sock)
+        self.carriers.start(endpoint, sip.now, sip.flush)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new calls (503), wait for running ones, cut what is left after ``seconds``. All is over on return."""
@@ -121,6 +133,7 @@ class Telephony:
         if self._office is None:
             return
         await self.drain(0)
+        await self.carriers.close(self.office.sip.now, self.office.sip.flush)
         self.office.sip.close()
         await self.phones.close()
         self._office = None
@@ -150,6 +163,8 @@ class Telephony:
         """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
         if self._cutting:
             raise CallFailed(503, "shutting down")
+        if self._routes.leads_outside(target):
+            return await self.dial_out(target, call=call, shown=shown, name=name, answer_within=answer_within)
         routes = await self._routes.to(target)
         first = self._codec_of(call.id)
         legs = []
@@ -157,6 +172,20 @@ class Telephony:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
             legs.append((DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id), route))
         return await first_to_answer(legs, Shown(shown, name), answer_within)
+
+    async def dial_out(
+        self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
+        answer_within: float = 30.0,
+    ) -> Phone:
+        """Dial an outside number by the trunks, one after another where one fails, and return the answered phone.
+
+        ``by`` is the agent on whose behalf, whose caps apply; empty: the house itself. The leg ends with ``call``.
+        Raises ``CallFailed``: 403 beyond a limit, 503 where no trunk could be reached, else the called party's answer.
+        """
+        if self._cutting:
+            raise CallFailed(503, "shutting down")
+        wanted = Wanted(number, call, Shown(shown, name), by, self._codec_of(call.id), answer_within)
+        return await self._outside.dial(self.office, wanted)
 
     @asynccontextmanager
     async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Bridge]:
@@ -211,6 +240,7 @@ class Telephony:
                 self._requested(event)
             case Responded(call=None):
                 self._enrolments.take(event, self._clock.monotonic())
+                self.carriers.take(event, self._clock.monotonic())
             case _:
                 leg = self.office.legs.get(event.call or "")
                 if leg is not None:
@@ -242,6 +272,7 @@ class Telephony:
             display_name=admitted.calling.display_name,
             sip_call_id=event.request.call_id,
             phone=leg,
+            diverted_from=admitted.diverted_from,
         )
         task = asyncio.create_task(self._serve(leg, incoming), name=f"call {leg.id}")
         self._tasks[task] = leg

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from calls.phone import Phone
+from telephony.diversion import HIDDEN
 from telephony.sip.errors import SipParseError
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Request
+from telephony.trunking.rewriting import Rule, rewrite
 
-# What networks write in place of a user that they do not tell (RFC 3323 section 4.1.1.3; the rest is custom).
-WITHHELD = frozenset({"", "anonymous", "private", "restricted", "unavailable", "unknown"})
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 section 5.1.1: they carry no meaning
 
 
@@ -30,6 +30,8 @@ class IncomingCall:
     display_name: str = field(repr=False)
     sip_call_id: str
     phone: Phone
+    diverted_from: str = field(default="", repr=False)
+    """The number that the caller dialled, where the call was passed on from it to us; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,18 @@ class Calling:
         return not self.number
 
 
-def calling(request: Request) -> Calling:
-    """P-Asserted-Identity where there is one (RFC 3325 section 9.1), From otherwise; nothing where the caller asked
-    for privacy (RFC 3323 section 4.2, RFC 3325 section 9.3). Raises SipParseError."""
+def calling(request: Request, *, trusted: bool = True, rules: Iterable[Rule] = ()) -> Calling:
+    """P-Asserted-Identity where there is one and its sender is ``trusted`` (RFC 3325 section 5), From otherwise;
+    nothing where the caller asked for privacy (RFC 3323 section 4.2, RFC 3325 section 9.3). Raises SipParseError."""
     wishes = {word.strip().lower() for value in request.values("Privacy") for word in value.split(";")}
     if wishes & {"id", "user", "header"}:
         return Calling()
-    asserted = [NameAddr.parse(text, "P-Asserted-Identity") for text in request.values("P-Asserted-Identity")]
+    values = request.values("P-Asserted-Identity") if trusted else []
+    asserted = [NameAddr.parse(text, "P-Asserted-Identity") for text in values]
     for address in (*asserted, request.from_):
         number = address.uri.user.partition(";")[0]
-        if address.uri.scheme in ("sip", "sips", "tel") and number.lower() not in WITHHELD:
-            return Calling(number, address.display)
+        if address.uri.scheme in ("sip", "sips", "tel") and number.lower() not in HIDDEN:
+            return Calling(rewrite(number, rules), address.display)
     return Calling()
 
 
@@ -64,13 +67,18 @@ class Numbers:
     def __init__(self, numbers: Iterable[str]) -> None:
         self._known = {_bare(number): number for number in numbers}
 
-    def find(self, request: Request) -> str | None:
-        """The configured spelling of the Request-URI's user, or None. ``+86…``, ``0086…`` and ``86…`` are one."""
+    def find(self, request: Request, rules: Iterable[Rule] = (), account: str = "") -> str | None:
+        """The configured spelling of the Request-URI's user, or None. ``+86…``, ``0086…`` and ``86…`` are one.
+
+        A carrier with which we registered as ``account`` calls that, and the number stands in To.
+        """
         try:
-            user = request.uri.user
+            user = request.uri.user.partition(";")[0]
+            if account and user == account and _bare(user) not in self._known:
+                user = request.to.uri.user.partition(";")[0]
         except SipParseError:
             return None
-        return self._known.get(_bare(user.partition(";")[0]))
+        return self._known.get(_bare(rewrite(user, rules)))
 
 
 def _bare(number: str) -> str:

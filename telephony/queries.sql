@@ -32,3 +32,8 @@ INSERT INTO registrations
      reg_id, expires_at)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + make_interval(secs => $13)
 WHERE EXISTS (SELECT FROM phones WHERE user_name = $1);
+
+-- name: outside_usage
+-- What each agent's calls out of the house came to between two moments: calls that ended, and their price.
+SELECT coalesce(agent, '') AS by, count(*)::int AS calls, coalesce(sum((details->>'price')::float8), 0) AS spend
+FROM events WHERE kind = 'outside.ended' AND at >= $1 AND at < $2 GROUP BY 1 ORDER BY 1;

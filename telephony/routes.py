@@ -11,28 +11,30 @@ from telephony.config import TelephonyConfig
 from telephony.dialling import Route
 from telephony.phones import Phones, Place
 from telephony.sip.address import Address
-from telephony.sip.auth import ClientCredentials
 from telephony.sip.errors import SipParseError
 from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
-from telephony.trunks import Trunks
 
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
 
 class Routes:
-    """Resolves targets: our own phones, then SIP URIs, then numbers through the outbound trunk."""
+    """Resolves targets: our own phones, then SIP URIs; numbers lead outside, by the trunks."""
 
-    def __init__(self, config: TelephonyConfig, trunks: Trunks, phones: Phones) -> None:
-        self._config, self._trunks, self._phones = config, trunks, phones
+    def __init__(self, config: TelephonyConfig, phones: Phones) -> None:
+        self._config, self._phones = config, phones
+
+    def leads_outside(self, target: str) -> bool:
+        """Whether ``target`` is an outside number. Raises CallFailed where it is nothing at all."""
+        if self._phones.knows(target) or target.lower().startswith("sip:"):
+            return False
+        if not _NUMBER.fullmatch(target):
+            raise CallFailed(404, "neither a phone of ours, nor a SIP URI, nor a number")
+        return True
 
     async def to(self, target: str) -> list[Route]:
-        """One route or several at once. Raises CallFailed where there is none."""
-        if self._phones.knows(target):
-            return await self._to_phone(target)
-        if target.lower().startswith("sip:"):
-            return [await self._to_uri(target)]
-        return [await self._outside(target)]
+        """One route to a phone or SIP URI, or several at once. Raises CallFailed where there is none."""
+        return await self._to_phone(target) if self._phones.knows(target) else [await self._to_uri(target)]
 
     async def _to_phone(self, user: str) -> list[Route]:
         routes = [
@@ -52,16 +54,6 @@ class Routes:
         except SipParseError as error:
             raise CallFailed(484, error.problem) from None  # Address Incomplete
         return Route(uri, await resolve(uri), self._config.codecs, secured=self._config.secured)
-
-    async def _outside(self, number: str) -> Route:
-        trunk = self._trunks.outbound()
-        if trunk is None or trunk.outbound is None:
-            raise CallFailed(404, "no trunk takes outgoing calls")
-        if not _NUMBER.fullmatch(number):
-            raise CallFailed(404, "neither a phone of ours, nor a SIP URI, nor a number")
-        uri = Uri.at(trunk.outbound, number)
-        credentials = ClientCredentials(trunk.user, trunk.password) if trunk.user else None
-        return Route(uri, await resolve(uri), trunk.codecs, credentials, trunk.secured)
 
 
 def _next_hop(place: Place) -> Uri:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +16,7 @@ from telephony.sip.address import Address, Transport
 from telephony.sip.auth import Algorithm, ha1
 from telephony.sip.registration import Binding
 from telephony.sip.uri import Uri
+from telephony.trunking.tolls import Usage
 
 _SQL = load(Path(__file__).with_name("queries.sql"))
 
@@ -105,6 +107,12 @@ class PhoneStore:
 def _source(row: asyncpg.Record) -> Address:
     transport = Transport(row["source_transport"])
     return Address(row["source_host"], row["source_port"], transport, row["listener"])
+
+
+async def outside_usage(db: Database, since: datetime, until: datetime) -> dict[str, Usage]:
+    """What each agent used between two moments, from the events of calls out of the house. Raises DatabaseAway."""
+    rows = await db.fetch(_SQL["outside_usage"], since, until)
+    return {row["by"]: Usage(calls=row["calls"], spend=row["spend"]) for row in rows}
 
 
 class AccountBook:

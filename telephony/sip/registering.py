@@ -16,6 +16,14 @@ from telephony.sip.uri import Uri
 
 FIRST_RETRY, LONGEST_RETRY = 30.0, 1800.0
 """Waits after a failure, doubled each time (RFC 5626 section 4.5)."""
+LONGEST_CLOSED = 3600.0
+
+
+def retry_after(response: Response) -> float:
+    """Seconds for which the far side asks to be left alone (RFC 3261 section 20.33), an hour at most; 0 where it does
+    not ask, or not in a way that can be read."""
+    seconds = response.get("Retry-After").partition(";")[0].partition("(")[0].strip()
+    return min(float(seconds), LONGEST_CLOSED) if seconds.isascii() and seconds.isdigit() else 0.0
 
 
 class Registration:
@@ -30,11 +38,14 @@ class Registration:
         credentials: ClientCredentials | None,
         *,
         expires: int = 600,
+        line: str = "",
     ) -> None:
+        """``line`` becomes a parameter of our Contact's URI, by which calls to it are known."""
         self._endpoint, self._registrar, self._destination = endpoint, registrar, destination
         self._address, self._credentials, self._expires = address, credentials, expires
         own = NameAddr.parse(endpoint.config.contact(destination)).uri
-        self._contact = NameAddr(replace(own, user=address.uri.user))
+        params = (*own.params, ("line", line)) if line else own.params
+        self._contact = NameAddr(replace(own, user=address.uri.user, params=params))
         self._call_id = endpoint.config.ids()
         self._sequence = 0
         self._pending = ""
@@ -43,6 +54,13 @@ class Registration:
         self._wanted = False
         self.registered = False
         """Whether the last REGISTER was granted."""
+        self.status = 0
+        """Of the last final response; 0 before the first, 408 and 503 also where none came."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no REGISTER waits for its answer."""
+        return not self._pending
 
     def start(self, now: float) -> None:
         """Register, and stay registered."""
@@ -70,6 +88,7 @@ class Registration:
             return False
         self._pending = ""
         response = event.response
+        self.status = response.status
         self._sequence = response.cseq.number  # challenges have counted it up
         if response.status == 423 and self._raise_expiry(response):
             self._send(self._expires, now)
@@ -82,8 +101,13 @@ class Registration:
             self._at = now + self._granted(response) * 0.85
         else:
             self._failures += 1
-            self._at = now + min(FIRST_RETRY * 2 ** (self._failures - 1), LONGEST_RETRY)
+            self._at = now + max(self._back_off(), retry_after(response))
         return True
+
+    def _back_off(self) -> float:
+        """Half to all of a wait that doubles: clients that lost one registrar must not come back as one."""
+        wait = min(FIRST_RETRY * 2 ** min(self._failures - 1, 10), LONGEST_RETRY)
+        return float(wait * (0.5 + 0.5 * self._endpoint.config.chance()))
 
     def _send(self, expires: int, now: float) -> None:
         self._at = None

@@ -94,6 +94,7 @@ port_high = {self.rtp_high}
 [[trunks]]
 name = "carrier"
 addresses = ["127.0.0.1", "127.0.0.2"]
+trusted = true
 [queues.service]
 skills = ["service"]
 ring_seconds = 5

@@ -30,9 +30,10 @@ from server.ears import Ears
 from server.hold import CONNECTING, holding, place
 from server.journey import _talk
 from server.parts import Parts
-from server.settings import Settings, TrunkSettings
+from server.settings import Settings
 from server.telemetry import STALL_SECONDS, LoopWatch
 from server.timeline import Timeline
+from server.trunk_settings import TrunkSettings
 from server.wiring import Server
 from storage import EventLog
 from tests.partners.speech import speechlike

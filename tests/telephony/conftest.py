@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from calls.clock import SystemClock
+from calls.events import Event
 from media.engine import MediaConfig
 from media.native import NativeEngine
 from media.server import MediaServer
@@ -21,7 +22,7 @@ from telephony.incoming import IncomingCall
 from telephony.phones import PhoneAccount
 from telephony.sip.address import Address
 from telephony.store import AccountBook, with_password
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
 from tests.telephony.softphone import T1
 
 OnCall = Callable[[IncomingCall], Awaitable[None]]
@@ -43,6 +44,8 @@ class Switchboard:
     book: AccountBook
     serve: OnCall
     incoming: list[IncomingCall] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    """What was noted of trunks and of calls out of the house."""
 
     @property
     def address(self) -> Address:
@@ -66,6 +69,17 @@ class Switchboard:
         sip.flush()
         assert not any(self.telephony.live().values()), self.telephony.live()
 
+    def told(self, kind: str) -> list[dict[str, object]]:
+        """The details of every event of this kind so far."""
+        return [dict(event.details) for event in self.events if event.kind == kind]
+
+    async def tells(self, kind: str) -> dict[str, object]:
+        """Wait for the first event of this kind; its details."""
+        async with asyncio.timeout(LEFT_OVER_PATIENCE):
+            while not self.told(kind):  # noqa: ASYNC110 — events come unannounced
+                await asyncio.sleep(0.002)
+        return self.told(kind)[0]
+
     def in_use(self) -> dict[str, int]:
         """What is live beside transactions and their timers."""
         return {name: count for name, count in self.telephony.live().items() if name not in ("transactions", "timers")}
@@ -81,7 +95,7 @@ async def running(**changes: Any) -> AsyncIterator[Switchboard]:
     """An exchange: trunk ``carrier`` sends from 127.0.0.2, everybody else is a stranger."""
     settings: dict[str, Any] = {
         "listen_port": 0,
-        "trunks": (Trunk("carrier", (ip_network("127.0.0.2/32"),)),),
+        "trunks": (Trunk("carrier", (ip_network("127.0.0.2/32"),), trusted=True),),
         "numbers": frozenset({"4008001234"}),
         "hold_music": MUSIC,
         "agent_silence": 0.2,
@@ -91,8 +105,11 @@ async def running(**changes: Any) -> AsyncIterator[Switchboard]:
     media = MediaServer(engine)
     media.start()
     book = AccountBook([account("1001"), account("8001", kind="customer", number="13900139000", display_name="李女士")])
-    telephony = Telephony(TelephonyConfig(**{**settings, **changes}), media, book, SystemClock())
-    board = Switchboard(telephony, book, answer_and_wait)
+    events: list[Event] = []
+    telephony = Telephony(
+        TelephonyConfig(**{**settings, **changes}), media, book, SystemClock(), note=events.append
+    )
+    board = Switchboard(telephony, book, answer_and_wait, events=events)
     await telephony.start(board.on_call)
     try:
         yield board

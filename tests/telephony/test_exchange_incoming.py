@@ -295,7 +295,7 @@ async def test_nothing_suffers_from_datagrams_that_are_no_sip(switchboard: Switc
 async def test_a_fault_of_ours_is_answered_with_500_and_logged_without_words(
     switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise ValueError("13800138000")
 
     monkeypatch.setattr("telephony.admission.calling", fails)

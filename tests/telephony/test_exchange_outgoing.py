@@ -20,7 +20,8 @@ from telephony import sdp
 from telephony.incoming import IncomingCall
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.events import Acknowledged, Answered, Cancelled, Ended, Failed, Invited, Requested, Responded
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
+from telephony.trunking.tolls import Tariff, TollRules
 from tests.telephony.conftest import MUSIC, PASSWORD, Switchboard, account, running
 from tests.telephony.softphone import Softphone, hears, media_of
 
@@ -179,7 +180,7 @@ async def test_a_hidden_number_stays_hidden(switchboard: Switchboard) -> None:
 
 @pytest.mark.parametrize(
     ("target", "status"),
-    [("1001", 480), ("sip:", 484), ("sip:1001@no-such-host.invalid", 404), ("021555", 404), ("../etc", 404)],
+    [("1001", 480), ("sip:", 484), ("sip:1001@no-such-host.invalid", 404), ("021555", 403), ("../etc", 404)],
 )
 async def test_targets_that_lead_nowhere(switchboard: Switchboard, target: str, status: int) -> None:
     with pytest.raises(CallFailed) as failed:
@@ -219,7 +220,7 @@ async def test_of_two_places_the_first_that_answers_has_the_call(switchboard: Sw
 async def test_an_outside_number_goes_through_the_trunk_with_its_password() -> None:
     async with Softphone("127.0.0.2", "gateway") as gateway:
         trunk = Trunk("carrier", (ip_network("127.0.0.2/32"),), outbound=gateway.address, user="me", password="pw")
-        async with running(trunks=(trunk,)) as board:
+        async with running(trunks=(trunk,), outside=TollRules({"": Tariff()})) as board:
             ringing = asyncio.create_task(board.telephony.ring("02155501234", call=nobodys_call(), shown=SHOWN))
             first = await gateway.sees(Invited)
             assert first.request.uri.user == "02155501234"
