@@ -74,7 +74,9 @@ class Audio:
             comfort_noise=agreed.comfort_noise,
         )
         if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
-            self.engine.set_remote(self.node, agreed.address, agreed.port)
+            self.engine.set_remote(
+                self.node, agreed.address, agreed.port, rtcp_mux=agreed.rtcp_mux, rtcp=agreed.rtcp
+            )
         for source, gain in self._hears.items():
             self._set(source, gain)
 

@@ -98,6 +98,10 @@ class Stream:
     """How much sound the far side wants in a packet: a=ptime, within a=maxptime."""
     keys: tuple[KeyLine, ...] = ()
     """Its a=crypto lines (RFC 4568) that we understand."""
+    rtcp_mux: bool = False
+    """Reports may come on the port of the audio: a=rtcp-mux (RFC 5761)."""
+    rtcp: tuple[str, int] | None = None
+    """Where reports go, if not to the port above the audio's: a=rtcp (RFC 3605)."""
 
     @property
     def secured(self) -> bool:
@@ -150,6 +154,8 @@ class _Section:
         self.maps: dict[int, Format] = {}
         self.keys: list[KeyLine] = []
         self.ptime, self.maxptime = 20, 1000
+        self.rtcp_mux = False
+        self.rtcp: tuple[str, int] | None = None
 
     def take(self, number: int, kind: str, value: str) -> None:
         if kind == "c":
@@ -161,6 +167,10 @@ class _Section:
             self.maps[form.payload_type] = form
         elif kind == "a" and (match := re.fullmatch(r"(max)?ptime:(\d{1,4})(?:\.\d+)?\s*", value)):
             setattr(self, "maxptime" if match[1] else "ptime", int(match[2]))
+        elif kind == "a" and value.strip() == "rtcp-mux":
+            self.rtcp_mux = True
+        elif kind == "a" and (match := re.fullmatch(r"rtcp:(\d{1,5})(?: IN IP[46] (\S+))?\s*", value)):
+            self.rtcp = match[2] or "", int(match[1])
         elif kind == "a" and value.startswith("crypto:"):
             key = KeyLine.parse(value)
             self.keys += [key] if key is not None else []
@@ -170,17 +180,20 @@ class _Section:
         if match is None or int(match[2]) > 65535:
             raise SdpError(self.line, "expected m=<media> <port> <protocol> <formats>")
         tokens = tuple(match[4].split())
+        address = self.address or defaults.address
         return Stream(
             kind=match[1],
             port=int(match[2]),
             protocol=match[3],
             tokens=tokens,
             formats=self._formats(tokens) if match[3].startswith("RTP/") else (),
-            address=self.address or defaults.address,
+            address=address,
             direction=self.direction or defaults.direction or Direction.SENDRECV,
             line=self.line,
             packet_ms=min(self.ptime, self.maxptime),
             keys=tuple(self.keys),
+            rtcp_mux=self.rtcp_mux,
+            rtcp=(self.rtcp[0] or address, self.rtcp[1]) if self.rtcp else None,
         )
 
     def _formats(self, tokens: tuple[str, ...]) -> tuple[Format, ...]:

@@ -36,6 +36,10 @@ class Agreed:
     """SRTP, or None for plain RTP."""
     key_line: KeyLine | None = None
     """Ours, for the answer."""
+    rtcp_mux: bool = False
+    """Reports and audio share a port (RFC 5761)."""
+    rtcp: tuple[str, int] | None = None
+    """Where the far side takes reports, if not on the port above its audio's (RFC 3605)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
         if agreed.digit_payload_type is not None:
             formats.append(Format(agreed.digit_payload_type, DIGITS, agreed.digit_clock))
         formats += [NOISE] if agreed.comfort_noise else []
-        lines += _audio(local.port, formats, agreed.direction, [agreed.key_line] if agreed.key_line else [])
+        keys = [agreed.key_line] if agreed.key_line else []
+        lines += _audio(local.port, formats, agreed.direction, keys, rtcp_mux=agreed.rtcp_mux)
     return _text(lines)
 
 
@@ -134,7 +139,7 @@ def offer(
     formats = [Format.of(codec, int(codec)) for codec in codecs]
     formats += [Format(number, DIGITS, clock) for number, clock in enumerate(clocks, start=DIGITS_OFFERED_FROM)]
     formats += [NOISE] if comfort_noise else []
-    return _text(local.head() + _audio(local.port, formats, direction, keys))
+    return _text(local.head() + _audio(local.port, formats, direction, keys, rtcp_mux=True))
 
 
 def _choose(
@@ -173,6 +178,7 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
     ours = [event for clock in (codec.clock_rate, CLOCK_RATE) for event in events if event.rate == clock]
     # RFC 3264 section 8.4: c=0.0.0.0 is how RFC 2543 telephones say "do not send to me".
     held = ipaddress.ip_address(stream.address).is_unspecified
+    types = (form.payload_type, ours[0].payload_type if ours else None)
     return Agreed(
         index,
         stream.address,
@@ -184,10 +190,27 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
         digit_clock=ours[0].rate if ours else CLOCK_RATE,
         packet_ms=next((ms for ms in (60, 40, 30, 20, 10) if ms <= stream.packet_ms and codec.packs(ms)), 20),
         comfort_noise=comfort_noise and NOISE in stream.formats and codec.clock_rate == CLOCK_RATE,
+        # RFC 5761 section 4: on one port, payload types 64 to 95 could not be told from reports.
+        rtcp_mux=stream.rtcp_mux and not any(number in range(64, 96) for number in types),
+        rtcp=_reachable(stream.rtcp, stream.address),
     )
 
 
-def _audio(port: int, formats: Sequence[Format], direction: Direction, keys: Sequence[KeyLine]) -> list[str]:
+def _reachable(rtcp: tuple[str, int] | None, beside: str) -> tuple[str, int] | None:
+    """Reports are not worth a name server, or another kind of network: then they go to the port above the audio's."""
+    if rtcp is None or not 0 < rtcp[1] <= 65535:
+        return None
+    try:
+        there = ipaddress.ip_address(rtcp[0])
+    except ValueError:
+        return None
+    here = ipaddress.ip_address(beside)
+    return None if there.version != here.version or there.is_unspecified or there.is_multicast else rtcp
+
+
+def _audio(
+    port: int, formats: Sequence[Format], direction: Direction, keys: Sequence[KeyLine], *, rtcp_mux: bool
+) -> list[str]:
     listed = " ".join(str(form.payload_type) for form in formats)
     lines = [f"m=audio {port} {'RTP/SAVP' if keys else 'RTP/AVP'} {listed}"]
     for form in formats:
@@ -198,7 +221,8 @@ def _audio(port: int, formats: Sequence[Format], direction: Direction, keys: Seq
             lines.append(f"a=fmtp:{form.payload_type} 0-15")  # RFC 4733 section 3.2: the events for 0-9 * # A-D
         elif form.name == Codec.OPUS.encoding:
             lines.append(f"a=fmtp:{form.payload_type} useinbandfec=1")  # RFC 7587 section 7.1
-    return [*lines, *(f"a={line}" for line in keys), "a=ptime:20", f"a={direction}"]
+    reports = ["a=rtcp-mux"] if rtcp_mux else []
+    return [*lines, *(f"a={line}" for line in keys), *reports, "a=ptime:20", f"a={direction}"]
 
 
 def _text(lines: list[str]) -> bytes:

@@ -206,6 +206,41 @@ def test_packets_are_as_long_as_the_far_side_wants_if_that_can_be(media: str, co
     assert negotiate(parse(body), (codec,)).packet_ms == ms
 
 
+def test_reports_share_the_port_of_the_audio_where_both_sides_want_it() -> None:
+    """RFC 5761 section 5.1.1."""
+    audio = "m=audio 4000 RTP/AVP 8"
+    assert b"a=rtcp-mux\r\n" in offer(HERE, BOTH)
+    assert "a=rtcp-mux" in answered(audio, "a=rtcp-mux")
+    assert "a=rtcp-mux" not in answered(audio)
+    assert accept(parse(described(audio, "a=rtcp-mux")), BOTH).rtcp_mux
+    assert not accept(parse(described(audio)), BOTH).rtcp_mux
+
+
+def test_payload_types_that_look_like_reports_keep_the_port_to_themselves() -> None:
+    offered = ["m=audio 4000 RTP/AVP 8 72", "a=rtpmap:72 telephone-event/8000", "a=rtcp-mux"]
+    assert "a=rtcp-mux" not in answered(*offered)
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("", None),
+        ("a=rtcp:53020", ("192.0.2.9", 53020)),
+        ("a=rtcp:53020 IN IP4 192.0.2.126", ("192.0.2.126", 53020)),
+        ("a=rtcp:53020 IN IP6 2001:db8::9", None),
+        ("a=rtcp:9 IN IP4 0.0.0.0", None),
+        ("a=rtcp:53020 IN IP4 239.0.0.1", None),
+        ("a=rtcp:53020 IN IP4 phone.example.org", None),
+        ("a=rtcp:0", None),
+        ("a=rtcp:99999", None),
+        ("a=rtcp:here", None),
+    ],
+)
+def test_where_reports_go_is_told_or_is_the_port_above(line: str, where: tuple[str, int] | None) -> None:
+    """RFC 3605. What cannot be followed is left aside: no call fails for want of reports."""
+    assert negotiate(parse(described("m=audio 4000 RTP/AVP 8", line)), BOTH).rtcp == where
+
+
 def test_comfort_noise_on_the_clock_of_8000_hertz() -> None:
     body = described("m=audio 4000 RTP/AVP 8 13 111", "a=rtpmap:111 opus/48000/2")
     remote = parse(body)
