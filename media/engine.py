@@ -207,6 +207,7 @@ class MediaConfig:
     port_high: int = 29999
     """RTP ports, inclusive; even/odd pairs are taken at random."""
     threads: int = 1
+    """Media threads, 1…64; legs are spread over them. The reference engine has one, whatever is said here."""
     realtime: bool = True
     """Ask for SCHED_FIFO, then nice -15, and say which was granted."""
     silence_after: float = 10.0
@@ -223,7 +224,7 @@ class MediaEngine(Protocol):
         """Close every leg and recording, stop the threads. May be called twice."""
 
     def scheduling(self) -> str:
-        """What the media thread was granted: ``fifo``, ``nice`` or ``normal``."""
+        """What the media threads were granted: ``fifo``, ``nice`` or ``normal``; the least of them."""
 
     def fileno(self) -> int:
         """A descriptor (eventfd) that is readable while events wait; asyncio adds it as a reader."""

@@ -56,9 +56,11 @@ class NativeEngine:
     """Sockets, clock and mixing in C++ threads that never hold the GIL."""
 
     def __init__(self, config: MediaConfig) -> None:
-        if config.threads != 1:
-            raise ValueError(f"media threads: {config.threads} is not supported; 1 is right")
-        self._core = _core.Engine(config.port_low, config.port_high, config.realtime, config.silence_after)
+        if not 1 <= config.threads <= 64:
+            raise ValueError(f"media threads: {config.threads} is not possible; 1…64 are")
+        self._core = _core.Engine(
+            config.port_low, config.port_high, config.threads, config.realtime, config.silence_after
+        )
 
     def start(self) -> None:
         self._core.start()

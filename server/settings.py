@@ -68,6 +68,7 @@ class Media:
     port_low: int = 20000
     port_high: int = 29999
     threads: int = 1
+    """Threads that relay and mix, 1…64. Fewer than there are cores, or calls starve the rest of the server."""
     realtime: bool = True
     """Ask for SCHED_FIFO for the media thread, else nice -15."""
     silence_after: float = 10.0
@@ -78,8 +79,8 @@ class Media:
         _port("[media] port_high", self.port_high)
         if self.port_high - self.port_low < 3:
             raise ConfigError("[media] port_high", f"{self.port_low}–{self.port_high} is too small", "leave at least 4")
-        if self.threads != 1:
-            raise ConfigError("[media] threads", f"{self.threads} is not possible", "the media core has one thread: 1")
+        if not 1 <= self.threads <= 64:
+            raise ConfigError("[media] threads", f"{self.threads} is not possible", "1…64, fewer than there are cores")
         _seconds("[media] silence_after", self.silence_after)
 
 

@@ -22,13 +22,29 @@ std::string ip_text(Address address) {
 }
 
 template <typename Action>
-void Desk::post(Action action) {
+void Desk::post(int thread, Action action) {
     struct Task final : Command {
         explicit Task(Action does_) : does(std::move(does_)) {}
         void run(Switch& to) override { does(to); }
         Action does;
     };
-    submit(std::make_unique<Task>(std::move(action)));
+    submit(thread, std::make_unique<Task>(std::move(action)));
+}
+
+// Every command about these nodes so far has been submitted to the one thread, all that follow go to the other.
+void Desk::move(Homes::Move move) {
+    struct Departure final : Moving {
+        using Moving::Moving;
+        void run(Switch& from) override { from.leave(*handover); }
+    };
+    struct Arrival final : Moving {
+        using Moving::Moving;
+        bool ready() const override { return handover->away.load(std::memory_order_acquire); }
+        void run(Switch& to) override { to.arrive(*handover); }
+    };
+    const auto handover = std::make_shared<Handover>(std::move(move.nodes), move.to);
+    submit(move.from, std::make_unique<Departure>(handover));
+    submit(move.to, std::make_unique<Arrival>(handover));
 }
 
 Node& Desk::node(int id) const {
@@ -52,13 +68,15 @@ Player& Desk::player(int id) const {
 Leg& Desk::add_leg(Beginning with, int rtp_socket, int rtcp_socket) {
     Leg* leg = new Leg(++last_id_, with, rtp_socket, rtcp_socket);
     nodes_[leg->id] = leg;
-    post([leg](Switch& to) { to.open(*leg); });
+    homes_.open(*leg);
+    post(home(*leg), [leg](Switch& to) { to.open(*leg); });
     return *leg;
 }
 
 int Desk::open_player() {
     Player* player = new Player(++last_id_);
     nodes_[player->id] = player;
+    homes_.open(*player);
     return player->id;
 }
 
@@ -67,7 +85,8 @@ Recorder& Desk::add_recorder(bool mask_tones, int file) {
     Recorder* recorder = new Recorder(left, right, mask_tones, file);
     nodes_[left] = &recorder->left;
     nodes_[right] = &recorder->right;
-    post([recorder](Switch& to) { to.open(*recorder); });
+    homes_.open(recorder->left, recorder->right);
+    post(home(recorder->left), [recorder](Switch& to) { to.open(*recorder); });
     return *recorder;
 }
 
@@ -79,6 +98,7 @@ void Desk::check_piece(int piece_ms) {
 int Desk::add_tap(int piece_ms, int socket) {
     Tap* tap = new Tap(++last_id_, 8 * piece_ms, socket);
     nodes_[tap->id] = tap;
+    homes_.open(*tap);
     return tap->id;
 }
 
@@ -101,7 +121,7 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
     const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
                         packet_ms * 8, comfort_noise};
     Equipment* equipment = new Equipment(format);
-    post([&found, equipment](Switch& to) { to.set_format(found, *equipment); });
+    post(home(found), [&found, equipment](Switch& to) { to.set_format(found, *equipment); });
 }
 
 void Desk::set_srtp(int id, const std::string& suite, std::vector<std::uint8_t> send,
@@ -112,7 +132,7 @@ void Desk::set_srtp(int id, const std::string& suite, std::vector<std::uint8_t> 
         security->send = std::make_unique<Srtp>(suite, std::move(send), found.out.ssrc());
         security->receive = std::make_unique<Srtp>(suite, std::move(receive), std::nullopt);
     }
-    post([&found, made = security.release()](Switch& to) { to.set_security(found, *made); });
+    post(home(found), [&found, made = security.release()](Switch& to) { to.set_security(found, *made); });
 }
 
 void Desk::set_remote(int id, const std::string& ip, int port, bool rtcp_mux,
@@ -120,7 +140,7 @@ void Desk::set_remote(int id, const std::string& ip, int port, bool rtcp_mux,
     Leg& found = leg(id);
     const Address address = parse_address(ip, port);
     const Address reports = rtcp ? parse_address(rtcp->first, rtcp->second) : Address{};
-    post([&found, address, rtcp_mux, reports](Switch& to) { to.set_remote(found, address, rtcp_mux, reports); });
+    post(home(found), [&found, address, rtcp_mux, reports](Switch& to) { to.set_remote(found, address, rtcp_mux, reports); });
 }
 
 void Desk::set_gain(int listener, int source, double gain) {
@@ -128,25 +148,28 @@ void Desk::set_gain(int listener, int source, double gain) {
     if (!hears.hears()) throw std::invalid_argument("node " + std::to_string(listener) + " cannot hear: it is a player");
     if (!sounds.sounds()) throw std::invalid_argument("node " + std::to_string(source) + " makes no sound");
     if (!(gain >= 0 && gain <= 16)) throw std::invalid_argument("a gain is 0…16");
-    Cell* cell = new Cell(hears, sounds, static_cast<Gain>(std::lround(gain * unity)));
-    post([cell](Switch& to) { to.set_gain(*cell); });
+    const Gain level = static_cast<Gain>(std::lround(gain * unity));
+    if (auto moving = homes_.join(hears, sounds, level != 0, now())) move(std::move(*moving));
+    if (homes_.of(hears) != homes_.of(sounds)) return;  // there is no gain between them to take back
+    Cell* cell = new Cell(hears, sounds, level);
+    post(home(hears), [cell](Switch& to) { to.set_gain(*cell); });
 }
 
 void Desk::play(int id, SharedSamples samples, bool loop) {
     Player& found = player(id);
     const bool endless = loop && !samples.get().empty();
     Sound* sound = new Sound(std::move(samples), endless);
-    post([&found, sound](Switch& to) { to.play(found, *sound); });
+    post(home(found), [&found, sound](Switch& to) { to.play(found, *sound); });
 }
 
 void Desk::finish(int id) {
     Player& found = player(id);
-    post([&found](Switch& to) { to.finish(found); });
+    post(home(found), [&found](Switch& to) { to.finish(found); });
 }
 
 void Desk::stop(int id) {
     Player& found = player(id);
-    post([&found](Switch& to) { to.stop(found); });
+    post(home(found), [&found](Switch& to) { to.stop(found); });
 }
 
 void Desk::send_digit(int id, const std::string& key, int duration_ms) {
@@ -156,24 +179,31 @@ void Desk::send_digit(int id, const std::string& key, int duration_ms) {
     if (duration_ms < 40 || duration_ms > 8000) throw std::invalid_argument("a key is pressed for 40…8000 ms");
     if (!found.control_digits)
         throw std::invalid_argument("the far end did not agree to telephone-event: give set_codec a digit_payload_type");
-    post([&found, code, duration_ms](Switch& to) {
+    post(home(found), [&found, code, duration_ms](Switch& to) {
         to.send_digit(found, static_cast<std::uint8_t>(code), duration_ms * 8);
     });
 }
 
 void Desk::close_node(int id) { close(node(id)); }
 
+// Whatever has been submitted may be done and deleted at once.
 void Desk::close(Node& closing) {
+    const int thread = home(closing);
     if (closing.kind == Kind::side) {
         Recorder& recorder = static_cast<Side&>(closing).recorder;
-        nodes_.erase(recorder.left.id);
-        nodes_.erase(recorder.right.id);
-        return post([&recorder](Switch& to) { to.close(recorder); });
+        forget(recorder.left);
+        forget(recorder.right);
+        return post(thread, [&recorder](Switch& to) { to.close(recorder); });
     }
+    forget(closing);
+    if (closing.kind == Kind::leg) return post(thread, [&closing](Switch& to) { to.close(static_cast<Leg&>(closing)); });
+    if (closing.kind == Kind::tap) return post(thread, [&closing](Switch& to) { to.close(static_cast<Tap&>(closing)); });
+    post(thread, [&closing](Switch& to) { to.close(static_cast<Player&>(closing)); });
+}
+
+void Desk::forget(const Node& closing) {
+    homes_.close(closing);
     nodes_.erase(closing.id);
-    if (closing.kind == Kind::leg) return post([&closing](Switch& to) { to.close(static_cast<Leg&>(closing)); });
-    if (closing.kind == Kind::tap) return post([&closing](Switch& to) { to.close(static_cast<Tap&>(closing)); });
-    post([&closing](Switch& to) { to.close(static_cast<Player&>(closing)); });
 }
 
 void Desk::close_all() {

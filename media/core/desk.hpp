@@ -1,16 +1,26 @@
-// The control side: names nodes by number, checks what is asked, and turns it into commands for a switch.
+// The control side: names nodes by number, checks what is asked, and turns it into commands for the switch of the media
+// thread on which the node lives.
 #pragma once
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "homes.hpp"
 #include "switch.hpp"
 
 namespace media {
 
 struct Command : Parcel {
+    // Nothing that was asked of the thread later is done before this can be.
+    virtual bool ready() const { return true; }
     virtual void run(Switch& to) = 0;
+};
+
+// Nodes leave a thread, or arrive at it.
+struct Moving : Command {
+    explicit Moving(std::shared_ptr<Handover> handover_) : handover(std::move(handover_)) {}
+    const std::shared_ptr<Handover> handover;
 };
 
 // A node that is not open, or not of the kind that was needed.
@@ -38,6 +48,7 @@ std::string ip_text(Address address);
 
 class Desk {
   public:
+    explicit Desk(int threads = 1) : homes_(threads) {}
     virtual ~Desk() = default;
 
     Leg& add_leg(Beginning with, int rtp_socket = -1, int rtcp_socket = -1);
@@ -65,19 +76,24 @@ class Desk {
 
   protected:
     static void check_piece(int piece_ms);
-    virtual void submit(std::unique_ptr<Command> command) = 0;
+    // Each thread runs its commands in this order; of two threads' commands none waits for one that is submitted later.
+    virtual void submit(int thread, std::unique_ptr<Command> command) = 0;
     virtual Nanos now() const = 0;
     void close_all();
     Leg& leg(int id) const;
+    int home(const Node& node) const { return homes_.of(node); }
 
   private:
     template <typename Action>
-    void post(Action action);
+    void post(int thread, Action action);
+    void move(Homes::Move move);
     Node& node(int id) const;
     Player& player(int id) const;
     void close(Node& closing);
+    void forget(const Node& closing);
 
     std::unordered_map<int, Node*> nodes_;
+    Homes homes_;
     int last_id_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <deque>
 #include <system_error>
 
 #include "engine.hpp"
@@ -58,10 +59,13 @@ nb::list event_list(const std::vector<Event>& events) {
     return list;
 }
 
-// A switch without sockets, threads or a clock: what it puts out is kept until it is taken.
+// Switches without sockets, threads or a clock: what they put out is kept until it is taken. Several are as many media
+// threads, of which each is `lag` behind the one before until it has something to do.
 class BareSwitch final : public Desk, private Output {
   public:
-    explicit BareSwitch(double silence_after) : switch_(*this, static_cast<Nanos>(silence_after * 1e9)) {}
+    BareSwitch(double silence_after, int threads, Nanos lag) : Desk(threads), lag_(lag) {
+        for (int i = 0; i < threads; ++i) switches_.emplace_back(static_cast<Output&>(*this), static_cast<Nanos>(silence_after * 1e9));
+    }
     ~BareSwitch() { close_all(); }
 
     int open_leg(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp) {
@@ -79,18 +83,25 @@ class BareSwitch final : public Desk, private Output {
 
     void advance(Nanos now) {
         now_ = now;
-        switch_.advance(now);
+        for (std::size_t i = 0; i < switches_.size(); ++i) switches_[i].advance(now - static_cast<Nanos>(i) * lag_);
     }
-    std::optional<Nanos> deadline() const { return switch_.deadline(); }
+    std::optional<Nanos> deadline() const { return switches_.front().deadline(); }
+    int thread(int leg) const { return home(this->leg(leg)); }
     void packet(int leg, const nb::bytes& data, const std::string& ip, int port, Nanos now) {
         now_ = now;
-        switch_.packet(this->leg(leg), {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
+        Leg& to = this->leg(leg);
+        Switch& its = switches_[static_cast<std::size_t>(home(to))];
+        if (lag_ > 0) its.advance(now);
+        its.packet(to, {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
                        parse_address(ip, port), now);
     }
 
     void report(int leg, const nb::bytes& data, const std::string& ip, int port, Nanos now) {
         now_ = now;
-        switch_.report(this->leg(leg), {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
+        Leg& to = this->leg(leg);
+        Switch& its = switches_[static_cast<std::size_t>(home(to))];
+        if (lag_ > 0) its.advance(now);
+        its.report(to, {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()},
                        parse_address(ip, port), now);
     }
 
@@ -104,7 +115,11 @@ class BareSwitch final : public Desk, private Output {
     nb::list take_events() { return event_list(std::exchange(events_, {})); }
 
   private:
-    void submit(std::unique_ptr<Command> command) override { command->run(switch_); }
+    void submit(int thread, std::unique_ptr<Command> command) override {
+        Switch& its = switches_[static_cast<std::size_t>(thread)];
+        if (lag_ > 0 && !dynamic_cast<Moving*>(command.get())) its.advance(now_);
+        command->run(its);
+    }
     Nanos now() const override { return now_; }
 
     void send(Leg& leg, rtp::Bytes packet) override {
@@ -125,6 +140,9 @@ class BareSwitch final : public Desk, private Output {
     }
     void event(const Event& event) override { events_.push_back(event); }
     void unsettled(Leg&) override {}
+    void leaving(Leg&) override {}
+    void arrived(Leg&) override {}
+    void left(Handover&) override {}
     void closed_leg(Leg& leg) override { delete &leg; }
     void closed_tap(Tap& tap) override { delete &tap; }
     void closed(Parcel& parcel) override { delete &parcel; }
@@ -140,7 +158,8 @@ class BareSwitch final : public Desk, private Output {
         }
     }
 
-    Switch switch_;
+    std::deque<Switch> switches_;
+    const Nanos lag_;
     Nanos now_ = 0;
     std::vector<Recorder*> recorders_;
     nb::list sent_, reports_, tapped_, recorded_;
@@ -165,11 +184,11 @@ nb::tuple stats_tuple(const Desk& desk, int leg) {
 }
 
 nb::dict latency_dict(const Engine& engine) {
-    const Latency& latency = engine.relay_latency();
+    const LatencyReport latency = engine.relay_latency();
     nb::list counts;
-    for (const Counter& count : latency.counts) counts.append(count.get());
+    for (const std::int64_t count : latency.counts) counts.append(count);
     nb::dict report;
-    report["max_us"] = static_cast<double>(latency.max_ns.get()) / 1000;
+    report["max_us"] = latency.max_us;
     report["counts"] = counts;
     return report;
 }
@@ -219,9 +238,10 @@ NB_MODULE(_core, module) {
         .def("open_nodes", &Desk::open_nodes);
 
     nb::class_<Engine, Desk>(module, "Engine")
-        .def("__init__", [](Engine* self, int port_low, int port_high, bool realtime, double silence_after) {
-            new (self) Engine({port_low, port_high, realtime, silence_after});
-        }, "port_low"_a, "port_high"_a, "realtime"_a, "silence_after"_a)
+        .def("__init__", [](Engine* self, int port_low, int port_high, int threads, bool realtime,
+                            double silence_after) {
+            new (self) Engine({port_low, port_high, threads, realtime, silence_after});
+        }, "port_low"_a, "port_high"_a, "threads"_a, "realtime"_a, "silence_after"_a)
         .def("start", &Engine::start, nb::call_guard<nb::gil_scoped_release>())
         .def("close", &Engine::close, nb::call_guard<nb::gil_scoped_release>())
         .def("scheduling", &Engine::scheduling)
@@ -234,12 +254,13 @@ NB_MODULE(_core, module) {
         .def("relay_latency", &latency_dict);
 
     nb::class_<BareSwitch, Desk>(module, "Switch")
-        .def(nb::init<double>(), "silence_after"_a = 10.0)
+        .def(nb::init<double, int, Nanos>(), "silence_after"_a = 10.0, "threads"_a = 1, "lag_ns"_a = 0)
         .def("open_leg", &BareSwitch::open_leg, "ssrc"_a, "sequence"_a, "timestamp"_a)
         .def("open_recorder", &BareSwitch::open_recorder, "mask_tones"_a = false)
         .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20)
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)
+        .def("thread", &BareSwitch::thread, "leg"_a)
         .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
         .def("report", &BareSwitch::report, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
         .def("take_sent", &BareSwitch::take_sent)

@@ -48,6 +48,11 @@ void Switch::send_report(Leg& leg, bool bye) {
 void Switch::schedule_report(Leg& leg) {
     Reports& reports = leg.reports;
     reports.due = reports.clock.next(now_);
+    link_report(leg);
+}
+
+void Switch::link_report(Leg& leg) {
+    Reports& reports = leg.reports;
     Leg*& first = reporting_[static_cast<std::size_t>(reports.due) % ReportClock::steps];
     reports.previous_due = nullptr;
     reports.next_due = first;
@@ -56,12 +61,16 @@ void Switch::schedule_report(Leg& leg) {
 }
 
 void Switch::cancel_report(Leg& leg) {
+    if (leg.reports.due < 0) return;
+    unlink_report(leg);
+    leg.reports.due = -1;
+}
+
+void Switch::unlink_report(Leg& leg) {
     Reports& reports = leg.reports;
-    if (reports.due < 0) return;
     Leg*& first = reporting_[static_cast<std::size_t>(reports.due) % ReportClock::steps];
     (reports.previous_due != nullptr ? reports.previous_due->reports.next_due : first) = reports.next_due;
     if (reports.next_due != nullptr) reports.next_due->reports.previous_due = reports.previous_due;
-    reports.due = -1;
 }
 
 }  // namespace media

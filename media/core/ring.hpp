@@ -1,34 +1,54 @@
-// A ring for one producer thread and one consumer thread; a full ring refuses, it never waits.
+// A ring for many producer threads and one consumer thread; a full ring refuses, it never waits.
 #pragma once
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 namespace media {
 
+// What happened before something else, on whatever thread, is taken before it.
 template <typename Item, std::size_t Size>
 class Ring {
   public:
-    Ring() : items_(std::make_unique<Item[]>(Size)) {}
-
-    // Producer: the free place to fill in and then `push`, or null when the ring is full.
-    Item* back() {
-        const std::size_t head = head_.load(std::memory_order_relaxed);
-        return head - tail_.load(std::memory_order_acquire) == Size ? nullptr : &items_[head % Size];
+    Ring() : places_(std::make_unique<Place[]>(Size)) {
+        for (std::size_t i = 0; i < Size; ++i) places_[i].turn.store(i, std::memory_order_relaxed);
     }
-    void push() { head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
-    // Consumer: the `ahead`-th waiting item, or null when fewer wait; `pop` frees the oldest ones.
-    Item* front(std::size_t ahead = 0) {
-        const std::size_t tail = tail_.load(std::memory_order_relaxed);
-        return head_.load(std::memory_order_acquire) - tail <= ahead ? nullptr : &items_[(tail + ahead) % Size];
+    // False when the ring is full.
+    bool push(const Item& item) {
+        std::size_t at = head_.load(std::memory_order_relaxed);
+        for (;;) {
+            Place& place = places_[at % Size];
+            const std::size_t turn = place.turn.load(std::memory_order_acquire);
+            if (turn == at) {
+                if (!head_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) continue;
+                place.item = item;
+                place.turn.store(at + 1, std::memory_order_release);
+                return true;
+            }
+            if (turn < at) return false;  // not taken yet, one round ago
+            at = head_.load(std::memory_order_relaxed);
+        }
     }
-    void pop(std::size_t count = 1) { tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release); }
+
+    std::optional<Item> pop() {
+        Place& place = places_[tail_ % Size];
+        if (place.turn.load(std::memory_order_acquire) != tail_ + 1) return std::nullopt;
+        const Item item = place.item;
+        place.turn.store(tail_++ + Size, std::memory_order_release);
+        return item;
+    }
 
   private:
-    std::unique_ptr<Item[]> items_;
+    struct Place {
+        std::atomic<std::size_t> turn;  // n: free for the n-th item; n + 1: holds it
+        Item item;
+    };
+
+    const std::unique_ptr<Place[]> places_;
     alignas(64) std::atomic<std::size_t> head_{0};
-    alignas(64) std::atomic<std::size_t> tail_{0};
+    alignas(64) std::size_t tail_ = 0;  // the consumer's own
 };
 
 }  // namespace media

@@ -48,17 +48,11 @@ void Switch::check_recorders() {
 
 // ---- commands
 
-void Switch::open(Leg& leg) {
-    leg.next_leg = legs_;
-    if (legs_ != nullptr) legs_->previous_leg = &leg;
-    legs_ = &leg;
-}
+void Switch::open(Leg& leg) { list(leg); }
 
 void Switch::open(Recorder& recorder) {
     recorder.begin(sample_at(now_));
-    recorder.next_recorder = recorders_;
-    if (recorders_ != nullptr) recorders_->previous_recorder = &recorder;
-    recorders_ = &recorder;
+    list(recorder);
 }
 
 // What stays as it was keeps its state: a hold must not be heard as a click.
@@ -149,8 +143,7 @@ void Switch::close(Leg& leg) {
     cancel_report(leg);
     if (leg.reports.written.get() + leg.counters.packets_out.get() > 0) send_report(leg, true);  // RFC 3550 section 6.3.7
     detach(leg);
-    (leg.previous_leg != nullptr ? leg.previous_leg->next_leg : legs_) = leg.next_leg;
-    if (leg.next_leg != nullptr) leg.next_leg->previous_leg = leg.previous_leg;
+    unlist(leg);
     output_.closed_leg(leg);
 }
 
@@ -168,9 +161,7 @@ void Switch::close(Tap& tap) {
 void Switch::close(Recorder& recorder) {
     detach(recorder.left);
     detach(recorder.right);
-    (recorder.previous_recorder != nullptr ? recorder.previous_recorder->next_recorder : recorders_) =
-        recorder.next_recorder;
-    if (recorder.next_recorder != nullptr) recorder.next_recorder->previous_recorder = recorder.previous_recorder;
+    unlist(recorder);
     recorder.settle_all(sample_at(now_));
     output_.recorded_all(recorder);
 }

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "gains.hpp"
+#include "handover.hpp"
 #include "recorder.hpp"
 #include "tap.hpp"
 
@@ -26,6 +27,9 @@ class Output {
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
     virtual void unsettled(Leg& leg) = 0;  // packets of whatever source must be seen again
+    virtual void leaving(Leg& leg) = 0;    // its packets are no longer for this thread
+    virtual void arrived(Leg& leg) = 0;    // from now on they are
+    virtual void left(Handover& nodes) = 0;  // everybody is out: say so, and then touch none of them any more
     virtual void closed_leg(Leg& leg) = 0;  // like `closed`; its sockets go too
     virtual void closed_tap(Tap& tap) = 0;
     virtual void closed(Parcel& parcel) = 0;  // no longer used here; whoever takes it deletes it
@@ -50,6 +54,9 @@ class Switch {
 
     void open(Leg& leg);
     void open(Recorder& recorder);
+    // Nodes go to another thread's switch, with their ticks, cells and whatever they are in the middle of.
+    void leave(Handover& nodes);
+    void arrive(const Handover& nodes);
     void set_format(Leg& leg, Equipment& equipment);
     void set_security(Leg& leg, Security& security);
     void set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp);
@@ -94,13 +101,23 @@ class Switch {
     void send_report(Leg& leg, bool bye);
     void schedule_report(Leg& leg);
     void cancel_report(Leg& leg);
+    void link_report(Leg& leg);
+    void unlink_report(Leg& leg);
 
     bool wants_ticks(Node& node) const;
     void wake(Node& node);
     void wake_with_sources(Node& listener);
     void link(Node& node, int group);
     void unlink(Node& node);
+    void take_out(Node& node);
     void detach(Node& node);
+    void list(Leg& leg);
+    void unlist(Leg& leg);
+    void list(Recorder& recorder);
+    void unlist(Recorder& recorder);
+    void cut_fading(Node& node, const Handover& staying_together);
+    void admit(const Handover& nodes);
+    void adopt(Switch& guests);
     void check_silence();
     void check_recorders();
 

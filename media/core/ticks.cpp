@@ -159,11 +159,15 @@ void Switch::link(Node& node, int group) {
 
 void Switch::unlink(Node& node) {
     if (node.group < 0) return;
+    take_out(node);
+    node.group = -1;
+    node.framed = false;
+}
+
+void Switch::take_out(Node& node) {
     Node*& first = ticking_[static_cast<std::size_t>(node.group)];
     (node.previous_ticking != nullptr ? node.previous_ticking->next_ticking : first) = node.next_ticking;
     if (node.next_ticking != nullptr) node.next_ticking->previous_ticking = node.previous_ticking;
-    node.group = -1;
-    node.framed = false;
 }
 
 }  // namespace media

@@ -37,9 +37,10 @@ from tests.media.wire import ENGINES, PATIENCE, Ears, Softphone, descriptors, th
 PCM = np.full(800, 4000, np.int16).tobytes()
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[("native", 1), ("native", 2), ("reference", 1)], ids=lambda made: f"{made[0]}-{made[1]}")
 def engine(request: pytest.FixtureRequest) -> Iterator[MediaEngine]:
-    made = ENGINES[request.param](MediaConfig(port_low=21_000, port_high=21_999, silence_after=1.0))
+    name, threads = request.param
+    made = ENGINES[name](MediaConfig(port_low=21_000, port_high=21_999, threads=threads, silence_after=1.0))
     made.start()
     yield made
     made.close()
@@ -385,6 +386,7 @@ def test_the_relay_says_how_long_it_took() -> None:
     engine.close()
 
 
-def test_a_setting_that_is_not_supported() -> None:
-    with pytest.raises(ValueError, match="1 is right"):
-        NativeEngine(MediaConfig(threads=2))
+@pytest.mark.parametrize("threads", [0, 65])
+def test_so_many_threads_are_not_possible(threads: int) -> None:
+    with pytest.raises(ValueError, match="1…64"):
+        NativeEngine(MediaConfig(threads=threads))

@@ -14,7 +14,7 @@ class QuietSwitch final : public Desk, private Output {
     void report(int id, rtp::Bytes bytes, Address from) { switch_.report(leg(id), bytes, from, now_); }
 
   private:
-    void submit(std::unique_ptr<Command> command) override { command->run(switch_); }
+    void submit(int, std::unique_ptr<Command> command) override { command->run(switch_); }
     Nanos now() const override { return now_; }
 
     void send(Leg&, rtp::Bytes) override {}
@@ -23,6 +23,9 @@ class QuietSwitch final : public Desk, private Output {
     void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event&) override {}
     void unsettled(Leg&) override {}
+    void leaving(Leg&) override {}
+    void arrived(Leg&) override {}
+    void left(Handover&) override {}
     void closed_leg(Leg& leg) override { delete &leg; }
     void closed_tap(Tap& tap) override { delete &tap; }
     void closed(Parcel& parcel) override { delete &parcel; }

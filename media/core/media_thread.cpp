@@ -1,0 +1,258 @@
+#include "media_thread.hpp"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bit>
+
+namespace media {
+
+namespace {
+
+constexpr int fifo_priority = 20;
+constexpr Nanos round_time = 150'000;
+
+// The odd address inside a leg stands for its RTCP socket in epoll, the leg's own for its RTP socket.
+void* report_tag(Leg& leg) { return reinterpret_cast<char*>(&leg) + 1; }
+
+Leg* leg_of_report_tag(void* tag) {
+    return reinterpret_cast<std::uintptr_t>(tag) % 2 == 0 ? nullptr : reinterpret_cast<Leg*>(static_cast<char*>(tag) - 1);
+}
+
+void watch(int epoll, int descriptor, void* tag) {
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.ptr = tag;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &interest);
+}
+
+}  // namespace
+
+Nanos monotonic() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return Nanos{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void Latency::add(Nanos took) {
+    const auto bucket = std::bit_width(static_cast<std::uint64_t>(took / 1000));
+    counts[static_cast<std::size_t>(std::min<int>(static_cast<int>(bucket), buckets - 1))].add(1);
+    if (took > max_ns.get()) max_ns.set(took);
+}
+
+Common::Common(EngineConfig config_)
+    : config(config_), events_waiting(open_eventfd()), writer(
+          [this](const Event& told) {
+              tell(told);
+              signal(events_waiting.get());
+          },
+          garbage) {}
+
+void Common::tell(const Event& event) {
+    if (!events.push(event)) events_lost.fetch_add(1, std::memory_order_relaxed);
+}
+
+MediaThread::MediaThread(Common& common)
+    : common_(common), switch_(*this, static_cast<Nanos>(common.config.silence_after * 1e9)), wake_(open_eventfd()),
+      timer_(open_timer()), epoll_(open_epoll()) {
+    media::watch(epoll_.get(), wake_.get(), &wake_);
+    media::watch(epoll_.get(), timer_.get(), &timer_);
+    switch_.advance(monotonic());
+}
+
+// ---- for the control side
+
+void MediaThread::start() {
+    thread_ = std::thread(&MediaThread::run, this);
+    running_.wait(false);
+}
+
+void MediaThread::stop() {
+    stopping_.store(true);
+    wake();
+    if (thread_.joinable()) thread_.join();
+}
+
+void MediaThread::close_descriptors() {
+    for (Descriptor* mine : {&epoll_, &timer_, &wake_}) *mine = Descriptor();
+}
+
+void MediaThread::post(std::unique_ptr<Command> command) {
+    if (commands_.post(command.release())) wake();
+}
+
+void MediaThread::watch(Leg& leg) {
+    media::watch(epoll_.get(), leg.rtp_socket, &leg);
+    media::watch(epoll_.get(), leg.rtcp_socket, report_tag(leg));
+}
+
+// By hand also where the sockets are closed: the entries would outlive the descriptors while a child process between
+// fork and exec still holds a copy.
+void MediaThread::unwatch(Leg& leg) {
+    for (const int socket : {leg.rtp_socket, leg.rtcp_socket}) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+}
+
+// ---- the thread itself
+
+const char* MediaThread::ask_for_scheduling() {
+    if (!common_.config.realtime) return "normal";
+    sched_param wanted{};
+    wanted.sched_priority = fifo_priority;
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted) == 0) return "fifo";
+    const auto self = static_cast<id_t>(syscall(SYS_gettid));
+    return setpriority(PRIO_PROCESS, self, -15) == 0 ? "nice" : "normal";
+}
+
+void MediaThread::run() {
+    pthread_setname_np(pthread_self(), "media");
+    prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds
+    scheduling_.store(ask_for_scheduling());
+    running_.store(true);
+    running_.notify_all();
+    std::array<epoll_event, 256> ready;
+    while (!stopping_.load(std::memory_order_relaxed)) {
+        pause();
+        int count = epoll_wait(epoll_.get(), ready.data(), ready.size(), -1);
+        woke_before_ = std::exchange(woke_, monotonic());
+        if (asked()) {  // what was asked for before a packet came holds for that packet
+            switch_.advance(woke_);
+            run_commands();
+            count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
+        }
+        bool woken = false;
+        const auto leg_of = [&](int i) -> Leg* {
+            void* tag = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
+            return tag == &wake_ || tag == &timer_ || leg_of_report_tag(tag) ? nullptr : static_cast<Leg*>(tag);
+        };
+        for (int i = 0; i < count; ++i) {
+            if (const Leg* next = leg_of(i + 1)) next->prefetch();
+            void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
+            if (Leg* leg = leg_of(i)) receive(*leg);
+            else if (Leg* reported = leg_of_report_tag(tag)) receive_report(*reported);
+            else if (tag == &wake_) woken = true;
+        }
+        switch_.advance(monotonic());
+        if (woken || asked()) run_commands();
+        arm_timer();
+        if (std::exchange(event_posted_, false)) signal(common_.events_waiting.get());
+    }
+}
+
+// Packets of many calls come one by one, and waking up for each costs more than passing it on. So when they come close
+// together, rounds begin this far apart; whoever comes alone is served at once.
+void MediaThread::pause() {
+    const Nanos next = woke_ + round_time;
+    if (woke_ - woke_before_ > 2 * round_time || monotonic() >= next) return;
+    const timespec until{next / 1'000'000'000, next % 1'000'000'000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+// One packet, for there seldom are two; when there are, epoll says so again.
+std::optional<Address> MediaThread::take_datagram(int socket) {
+    sockaddr_in from;
+    socklen_t from_size = sizeof from;
+    const ssize_t size = recvfrom(socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT,
+                                  reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (size < 0) return std::nullopt;
+    datagram_size_ = static_cast<std::size_t>(size);
+    return Address{ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)};
+}
+
+void MediaThread::receive(Leg& leg) {
+    const auto from = take_datagram(leg.rtp_socket);
+    if (!from) return;
+    receiving_ = true;
+    switch_.packet(leg, {datagram_.data(), datagram_size_}, *from, woke_);
+    receiving_ = false;
+    if (!leg.connected && leg.origin.settled(woke_)) leg.connected = connect_socket(leg.rtp_socket, leg.origin.remote());
+}
+
+void MediaThread::receive_report(Leg& leg) {
+    if (const auto from = take_datagram(leg.rtcp_socket))
+        switch_.report(leg, {datagram_.data(), datagram_size_}, *from, woke_);
+}
+
+// Commands behind one that is not ready wait for it, and packets go on: nodes that come from another thread are on their
+// way, and whatever is asked of them is asked here already. Returns whether anything was done.
+bool MediaThread::run_commands() {
+    clear(wake_.get());  // before looking, or what is posted in between would be slept over
+    for (bool any = false;; any = true) {
+        if (first_command_ == nullptr) first_command_ = commands_.take_all();
+        Command* command = static_cast<Command*>(first_command_);
+        if (command == nullptr || !command->ready()) return any;
+        first_command_ = command->next_parcel;
+        command->run(switch_);
+        common_.garbage.post(command);
+    }
+}
+
+bool MediaThread::asked() const {
+    return first_command_ == nullptr ? commands_.waiting() : static_cast<Command*>(first_command_)->ready();
+}
+
+void MediaThread::arm_timer() {
+    const Nanos deadline = switch_.deadline().value_or(0);
+    if (deadline == armed_) return;
+    armed_ = deadline;
+    itimerspec at{};
+    at.it_value = {deadline / 1'000'000'000, deadline % 1'000'000'000};
+    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+void MediaThread::send(Leg& leg, rtp::Bytes packet) {
+    send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
+    if (receiving_) latency_.add(monotonic() - woke_);
+}
+
+void MediaThread::send_report(Leg& leg, rtp::Bytes packet) {
+    if (leg.reports.muxed) return send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
+    send_datagram(leg.rtcp_socket, packet, leg.reports.destination(leg.origin.remote()));
+}
+
+void MediaThread::tap(Tap& tap, std::span<const Sample> piece) {
+    if (::send(tap.socket, piece.data(), piece.size_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
+}
+
+void MediaThread::recorded_all(Recorder& recorder) {
+    recorder.finished.store(true, std::memory_order_release);
+    common_.writer.hurry();
+}
+
+void MediaThread::event(const Event& event) {
+    common_.tell(event);
+    event_posted_ = true;
+}
+
+void MediaThread::unsettled(Leg& leg) {
+    if (std::exchange(leg.connected, false)) disconnect_socket(leg.rtp_socket);
+}
+
+void MediaThread::left(Handover& nodes) {
+    MediaThread& to = *common_.threads[static_cast<std::size_t>(nodes.to)];
+    nodes.away.store(true, std::memory_order_release);
+    to.wake();
+}
+
+// Closing here, and not when the control side gets round to it, frees the ports at once.
+void MediaThread::closed_leg(Leg& leg) {
+    unwatch(leg);
+    ::close(leg.rtp_socket);
+    ::close(leg.rtcp_socket);
+    common_.garbage.post(&leg);
+}
+
+void MediaThread::closed_tap(Tap& tap) {
+    ::close(tap.socket);
+    common_.garbage.post(&tap);
+}
+
+}  // namespace media
