@@ -1,4 +1,4 @@
-"""The command line: ``hotline run``, ``try``, ``check``, ``prompts``, ``calls``, ``models``."""
+"""The command line: ``hotline run``, ``try``, ``check``, ``prompts``, ``calls``, ``bans``, ``models``."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     calls = add("calls", "list calls, or show one as a ladder", _calls)
     calls.add_argument("id", nargs="?", help="a call's id, or its first characters")
     calls.add_argument("-n", type=int, default=20, metavar="N", help="how many to list (default: %(default)s)")
+    bans = add("bans", "list the sources that are banned, or lift a ban", _bans)
+    bans.add_argument("lift", nargs="?", metavar="ADDRESS", help="listen to this address or network again")
     models = add("models", "list the speech models, or fetch what is missing", _models)
     models.add_argument("action", nargs="?", choices=("list", "fetch"), default="list")
     return parser
@@ -90,6 +92,12 @@ def _calls(options: argparse.Namespace) -> int:
     from server.show import show
 
     return show(options.settings, options.id, options.n)
+
+
+def _bans(options: argparse.Namespace) -> int:
+    from server.bans import bans
+
+    return bans(options.settings, options.lift)
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from calls.errors import ConfigError
 from routing.queues import Queue
 from server.binding import bind
+from server.defence_settings import Defence
 from server.trunk_settings import TrunkSettings, check_codecs
 from telephony.admission import PHONES
 from telephony.trunking.tolls import TollRules
@@ -156,6 +157,7 @@ class Settings:
     demo: bool = False
     """Load the demo business: customers, orders, agents and their phones."""
     sip: Sip = field(default_factory=Sip)
+    defence: Defence = field(default_factory=Defence)
     http: Http = field(default_factory=Http)
     media: Media = field(default_factory=Media)
     database: Database = field(default_factory=Database)

@@ -41,6 +41,7 @@ from server.trunk_settings import TrunkSettings
 from server.web import serve_desktop
 from storage import Database, EventLog, embedded
 from telephony import Telephony, TelephonyConfig
+from telephony.bans import DatabaseBans
 from telephony.store import AccountBook, PhoneStore
 from telephony.trunking import Trunk
 
@@ -83,7 +84,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         business = Business(settings, database, accounts, vault, clock)
         prepared = await business.prepare()
         config = _telephony_config(settings)
-        telephony = Telephony(config, media, accounts, clock, PhoneStore(database), events.append)
+        telephony = Telephony(
+            config, media, accounts, clock, PhoneStore(database), DatabaseBans(database), events.append,
+        )
         router = Router(telephony, events, clock, settings.queues.values())
         stack.push_async_callback(router.close)
         telephony.phones.subscribe(router.phone_changed)
@@ -206,6 +209,7 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
         agent_silence=sip.agent_silence, secured=sip.secured,
         comfort_noise=sip.comfort_noise, codecs=tuple(Codec[name] for name in sip.codecs),
         mask_tones=settings.recordings.mask_tones,
+        defence=settings.defence.config(),
     )
 
 

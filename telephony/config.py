@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
+from telephony.sip.defence import DefenceConfig
 from telephony.trunking import Trunk
 from telephony.trunking.tolls import TollRules
 
@@ -41,6 +42,8 @@ class TelephonyConfig:
     """Let telephones fall silent and say how the silence sounds (RFC 3389); recognition likes it less."""
     mask_tones: bool = False
     """Leave keys that are heard as tones out of recordings."""
+    defence: DefenceConfig = field(default_factory=DefenceConfig)
+    """Against those who are neither trunk nor phone."""
     agent_silence: float = 8.0
     """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
     retry_after: int = 30

@@ -26,6 +26,7 @@ from telephony.config import TelephonyConfig
 from telephony.dialling import DialledLeg, first_to_answer
 from telephony.enrolment import Enrolments
 from telephony.faults import describe
+from telephony.guarding import BanStore, Guarding
 from telephony.incoming import IncomingCall
 from telephony.leg import Leg, Office
 from telephony.outside import Outside, Wanted
@@ -35,6 +36,7 @@ from telephony.sip.address import Address
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
+from telephony.sip.message import Request
 from telephony.supervision import Mode
 from telephony.transport.udp import UdpTransport, bind
 from telephony.trunking import Trunks
@@ -59,6 +61,7 @@ class Telephony:
         accounts: Accounts,
         clock: Clock,
         bindings: BindingStore | None = None,
+        bans: BanStore | None = None,
         note: Callable[[Event], None] = lambda event: None,
     ) -> None:
         """``note`` is told what happens to trunks and to calls out of the house."""
@@ -69,6 +72,8 @@ class Telephony:
         self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
         trunks = Trunks(config.trunks)
         self._admission = Admission(config, trunks, self.phones, self.counters)
+        trusted = [network for trunk in config.trunks for network in trunk.addresses]
+        self._guarding = Guarding(config.defence, trusted, self.phones, clock, self.counters, bans)
         self._routes = Routes(config, self.phones)
         self.carriers = Carriers(trunks, lambda kind, more: note(Event(kind, clock.now(), details=more)), resolve)
         self.tolls = Tolls(config.outside)
@@ -98,13 +103,15 @@ class Telephony:
                 t1=config.t1,
                 t2=8 * config.t1,
                 t4=10 * config.t1,
-                admit=self._admission.stranger,
+                admit=self._admit,
+                guard=self._guarding.defence,
             )
         )
         timed = (self.phones, self._enrolments, self.carriers)
         sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=timed)
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
+        await self._guarding.start()
         sip.open(sock)
         self.carriers.start(endpoint, sip.now, sip.flush)
 
@@ -136,6 +143,7 @@ class Telephony:
         await self.carriers.close(self.office.sip.now, self.office.sip.flush)
         self.office.sip.close()
         await self.phones.close()
+        await self._guarding.close()
         self._office = None
 
     @property
@@ -228,6 +236,9 @@ class Telephony:
 
     # -- events ---------------------------------------------------------------------------------------------------
 
+    def _admit(self, request: Request, source: Address) -> int | None:
+        return self._guarding.admitted(request, source, self._admission.stranger(request, source))
+
     def _dispatch(self, event: SipEvent) -> None:
         match event:
             case Invited():
@@ -236,6 +247,7 @@ class Telephony:
                 self.counters["disconnected"] += 1
             case Malformed():
                 self.counters["malformed"] += 1
+                self._guarding.malformed(event.source)
             case Requested(call=None):
                 self._requested(event)
             case Responded(call=None):
@@ -283,6 +295,7 @@ class Telephony:
         if event.request.method == "REGISTER":
             reply = self.phones.register(event.request, event.source, now)
             self.counters[f"register_{reply.status}"] += 1
+            self._guarding.registered(reply, event.source)
             endpoint.respond(event.transaction, reply.status, now, headers=reply.headers)
         elif event.request.method == "OPTIONS":
             # Whoever probes us before sending calls learns in time that we are about to stop.

@@ -37,3 +37,28 @@ WHERE EXISTS (SELECT FROM phones WHERE user_name = $1);
 -- What each agent's calls out of the house came to between two moments: calls that ended, and their price.
 SELECT coalesce(agent, '') AS by, count(*)::int AS calls, coalesce(sum((details->>'price')::float8), 0) AS spend
 FROM events WHERE kind = 'outside.ended' AND at >= $1 AND at < $2 GROUP BY 1 ORDER BY 1;
+
+-- name: remembered_bans
+-- Bans in force, and those that make the next one longer; times in seconds from now.
+SELECT network, offence, times, extract(epoch FROM began_at - now())::float8 AS began,
+       extract(epoch FROM ends_at - now())::float8 AS ends
+FROM bans WHERE ends_at > now() - make_interval(secs => $1) ORDER BY began_at;
+
+-- name: save_ban
+-- Write one ban; a longer-lived one of the same source is replaced by it.
+INSERT INTO bans (network, offence, times, began_at, ends_at)
+VALUES ($1, $2, $3, now() + make_interval(secs => $4), now() + make_interval(secs => $5))
+ON CONFLICT (network) DO UPDATE SET
+    offence = excluded.offence, times = excluded.times, began_at = excluded.began_at, ends_at = excluded.ends_at;
+
+-- name: forget_bans
+-- Remove bans that ended so long ago that they count no more.
+DELETE FROM bans WHERE ends_at < now() - make_interval(secs => $1);
+
+-- name: lift_ban
+-- Remove one ban; its network comes back where there was one.
+DELETE FROM bans WHERE network = $1 RETURNING network;
+
+-- name: bans_in_force
+-- What an operator wants to see: who, why, since and until when.
+SELECT network, offence, times, began_at, ends_at FROM bans WHERE ends_at > now() ORDER BY began_at;

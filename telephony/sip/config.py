@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from telephony.sip.address import Address
 from telephony.sip.message import MAX_FIELDS, MAX_MESSAGE, Request
@@ -13,6 +14,13 @@ from telephony.sip.message import MAX_FIELDS, MAX_MESSAGE, Request
 
 def _new_id() -> str:
     return secrets.token_hex(10)  # 80 bits: section 19.3 asks for at least 32 in a tag
+
+
+class Guard(Protocol):
+    """Who is listened to and who is answered."""
+
+    def hears(self, data: bytes, source: Address, now: float) -> bool: ...
+    def says(self, data: bytes, to: Address) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class EndpointConfig:
     """Hops that a request of ours may take, unless its headers say otherwise."""
     admit: Callable[[Request, Address], int | None] | None = None
     """Asked before any state is kept for a request outside dialogs: None admits it, a status refuses it statelessly."""
+    guard: Guard | None = None
+    """Asked before a message is parsed, and before one is sent; None lets everything pass."""
     ids: Callable[[], str] = _new_id
     """Where tags, branches, Call-IDs and client nonces come from."""
     chance: Callable[[], float] = field(default=random.SystemRandom().random)

@@ -57,7 +57,9 @@ class Endpoint:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram. What is no SIP becomes a ``Malformed`` event."""
-        self._intake.receive(data, source, now)
+        guard = self.config.guard
+        if guard is None or guard.hears(data, source, now):
+            self._intake.receive(data, source, now)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -70,7 +72,8 @@ class Endpoint:
     def outgoing(self) -> list[tuple[bytes, Address]]:
         """Take all datagrams to send, in order."""
         taken, self._core.outbox = self._core.outbox, []
-        return taken
+        guard = self.config.guard
+        return taken if guard is None else [item for item in taken if guard.says(*item)]
 
     def events(self) -> list[SipEvent]:
         """Take all events, in order."""

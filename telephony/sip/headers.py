@@ -137,7 +137,8 @@ class Via:
     def seen_from(self, source: Address) -> Via:
         """The hop as the receiver writes it down: ``received`` and ``rport`` (section 18.2.1, RFC 3581 section 4)."""
         asks_port = self.param("rport") is not None
-        if not asks_port and self.host.strip("[]").lower() == source.host:
+        forged = self.param("received") is not None  # a sender that writes it itself wants others to be answered
+        if not asks_port and not forged and self.host.strip("[]").lower() == source.host:
             return self
         kept = [item for item in self.params if item[0] not in ("received", "rport")]
         kept.append(("received", source.host))
