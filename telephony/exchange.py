@@ -72,8 +72,10 @@ class Telephony:
         self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
         trunks = Trunks(config.trunks)
         self._admission = Admission(config, trunks, self.phones, self.counters)
-        trusted = [network for trunk in config.trunks for network in trunk.addresses]
-        self._guarding = Guarding(config.defence, trusted, self.phones, clock, self.counters, bans)
+        self._guarding = Guarding(
+            config.defence, lambda source: trunks.of(source) is not None, self.phones.is_flow, clock, self.counters,
+            bans,
+        )
         self._routes = Routes(config, self.phones)
         self.carriers = Carriers(trunks, lambda kind, more: note(Event(kind, clock.now(), details=more)), resolve)
         self.tolls = Tolls(config.outside)

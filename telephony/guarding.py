@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from calls.clock import Clock
@@ -13,7 +13,6 @@ from calls.errors import DatabaseAway
 from telephony.sip.address import Address
 from telephony.sip.defence import Ban, Defence, DefenceConfig
 from telephony.sip.message import Request
-from telephony.sip.networks import Network
 from telephony.sip.offences import OFFENCES, Offence, is_scanner, of_stranger
 from telephony.sip.registration import RegisterReply
 
@@ -39,13 +38,13 @@ class Guarding:
     def __init__(
         self,
         config: DefenceConfig,
-        trusted: Iterable[Network],
-        phones: IsFlow,
+        is_trunk: Callable[[Address], bool],
+        is_flow: Callable[[Address], bool],
         clock: Clock,
         counters: Counter[str],
         store: BanStore | None = None,
     ) -> None:
-        self.defence = Defence(config, trusted, phones.is_flow, counters)
+        self.defence = Defence(config, is_trunk, is_flow, counters)
         self._clock, self._counters, self._store = clock, counters, store
         self._unsaved: dict[str, Ban] = {}
         self._to_save = asyncio.Event()
@@ -135,9 +134,3 @@ class Guarding:
             log.warning("banned %s for %.0f s: %s", ban.network, ban.until - ban.began, ban.offence)
         if len(bans) > SAID_AT_ONCE:
             log.warning("banned %d more; see: hotline bans", len(bans) - SAID_AT_ONCE)
-
-
-class IsFlow(Protocol):
-    """Who knows the registered phones."""
-
-    def is_flow(self, source: Address) -> bool: ...

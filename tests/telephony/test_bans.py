@@ -35,11 +35,6 @@ class Standing:
         return datetime.now(UTC)
 
 
-class NoPhones:
-    def is_flow(self, source: Address) -> bool:
-        return False
-
-
 class Shelf:
     """A store in memory that can be away."""
 
@@ -63,8 +58,12 @@ class Shelf:
             yield await self.lifts.get()
 
 
+def nobody(source: Address) -> bool:
+    return False
+
+
 def guarding_with(store: guarding.BanStore | None) -> Guarding:
-    return Guarding(DefenceConfig(), [], NoPhones(), Standing(), Counter(), store)
+    return Guarding(DefenceConfig(), nobody, nobody, Standing(), Counter(), store)
 
 
 def scan(guard: Guarding, host: str = STRANGER.host) -> None:
