@@ -22,11 +22,16 @@ def response_to(
     body: bytes = b"",
 ) -> Response:
     """A response to ``request`` (section 8.2.6.2). ``tag`` is put on To where it has none yet."""
-    fields = [(name, value) for name, value in request.fields if name in _COPIED]
-    if tag and not request.to_tag:
-        fields = [(name, f"{value};tag={tag}" if name == "To" else value) for name, value in fields]
-    fields.extend(headers)
-    return Response(status, reason or reason_for(status), fields, body)
+    end = f";tag={tag}" if tag and not request.to_tag else ""
+    fields = [(name, line + end if name == "To" else line) for name in _COPIED for line in request.lines(name)]
+    return Response(status, reason or reason_for(status), [*fields, *headers], body)
+
+
+def echo(request: Request, status: int, reason: str = "") -> Response:
+    """A response to a request that cannot be understood well enough for ``response_to``: what it should copy is copied
+    unread, so a client that knows its own words finds them again."""
+    fields = [(name, line) for name in _COPIED for line in request.lines(name)]
+    return Response(status, reason or reason_for(status), fields)
 
 
 def sdp_headers(body: bytes) -> list[tuple[str, str]]:
@@ -42,7 +47,8 @@ def ack_of_failure(request: Request, response: Message) -> Request:
 def cancel_of(request: Request, headers: Sequence[tuple[str, str]] = ()) -> Request:
     """The CANCEL of an INVITE: its branch, route, To without a tag that it did not have (section 9.1)."""
     cancel = _companion(request, "CANCEL", request.get("To"))
-    cancel.fields.extend(headers)
+    for name, value in headers:
+        cancel.add(name, value)
     return cancel
 
 

@@ -109,9 +109,10 @@ class Core:
             tag = self.stateless_tag(request)
         response = response_to(request, status, reason=reason, tag=tag, headers=headers, body=body)
         if request.method == "OPTIONS" and 200 <= status < 300:
-            response.fields += self.abilities()  # section 11.2
+            for name, value in self.abilities():  # section 11.2
+                response.add(name, value)
         if self.config.user_agent and 200 <= status < 300:
-            response.fields.append(("Server", self.config.user_agent))
+            response.add("Server", self.config.user_agent)
         transaction.happen(said(status), now, response)
         return response
 

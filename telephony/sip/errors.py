@@ -8,9 +8,12 @@ from calls.errors import HotlineError
 class SipParseError(HotlineError):
     """``where`` names the line or header, ``problem`` says what is wrong and what would be right.
 
-    ``status`` is the response that a request with this fault deserves (RFC 3261 section 21.4).
+    ``status`` is the response that a request with this fault deserves (RFC 3261 section 21.4), ``headers`` what that
+    response must say.
     """
 
-    def __init__(self, where: str, problem: str, status: int = 400) -> None:
-        self.where, self.problem, self.status = where, problem, status
+    def __init__(
+        self, where: str, problem: str, status: int = 400, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.where, self.problem, self.status, self.headers = where, problem, status, headers
         super().__init__(f"{where}: {problem}")

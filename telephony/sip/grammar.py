@@ -19,9 +19,12 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++)"
 PORT = r"[0-9]{1,5}+"
 PARAM_VALUE = rf'(?:{QUOTED}|[^\s;,"<>]++)'
 
+MAX_DIGITS = 20
+"""Of any number in a header, leading zeros included: reading a longer one would cost more than linear time."""
+
 _TOKEN = re.compile(TOKEN)
 _ITEM = re.compile(rf'(?:[^,"<]|{QUOTED}|<[^>]*+>)*+')
-_PARAM = re.compile(rf"{LWS};{LWS}({TOKEN})(?:{LWS}={LWS}({PARAM_VALUE}))?+{LWS}")
+_PARAM = re.compile(rf"{LWS};{LWS}({TOKEN})(?:{LWS}={LWS}({PARAM_VALUE}))?+{LWS}|(.++)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -52,14 +55,11 @@ def split_list(text: str, where: str) -> list[str]:
 
 def parse_params(text: str, where: str) -> Params:
     """Parse ``;name=value;flag``; the whole of ``text`` must be parameters."""
-    params: list[tuple[str, str | None]] = []
-    position = 0
-    while position < len(text):
-        found = _PARAM.match(text, position)
-        if found is None:
-            raise SipParseError(where, f"expected ;name=value at {text[position:position + 20]!r}")
-        params.append((found[1].lower(), found[2]))
-        position = found.end()
+    params = []
+    for name, value, rest in _PARAM.findall(text):
+        if rest:
+            raise SipParseError(where, f"expected ;name=value at {rest[:20]!r}")
+        params.append((name.lower(), value or None))
     return tuple(params)
 
 
@@ -90,6 +90,6 @@ def quote(text: str) -> str:
 
 def number(text: str, where: str, limit: int = 2**32 - 1) -> int:
     """A decimal number of 0…``limit``. ASCII digits only: ``int`` would take other scripts, signs and underscores."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > limit:
-        raise SipParseError(where, f"{text[:20]!r} is not a number of 0…{limit}")
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and (value := int(text)) <= limit:
+        return value
+    raise SipParseError(where, f"{text[:20]!r} is not a number of 0…{limit}")

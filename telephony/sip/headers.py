@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 from telephony.sip.address import Address, Transport
 from telephony.sip.errors import SipParseError
@@ -28,13 +28,16 @@ from telephony.sip.uri import Uri
 MAGIC_COOKIE = "z9hG4bK"
 """How a branch of RFC 3261 begins (section 8.1.1.7)."""
 
-_NAME_ADDR = re.compile(rf'\s*(?:({QUOTED})\s*|([^"<]*+))<([^<>]*+)>(.*)', re.DOTALL)
-_VIA = re.compile(rf"SIP{LWS}/{LWS}2\.0{LWS}/{LWS}({TOKEN})[ \t]+({HOST})(?:{LWS}:{LWS}({PORT}))?+(.*)", re.IGNORECASE)
+# A display name without quotes should be tokens alone. Letters of every script are let in, and what else cannot be
+# mistaken for a separator: 张三 <sip:…> is what some telephones write.
+_NAME_ADDR = re.compile(rf'{LWS}(?:({QUOTED}){LWS}|([^"<>,;:@\\]*+))<{LWS}([^<>\s]++){LWS}>(.*+)', re.DOTALL)
+_VIA = re.compile(
+    rf"[Ss][Ii][Pp]{LWS}/{LWS}({TOKEN}){LWS}/{LWS}({TOKEN})[ \t]++({HOST})(?:{LWS}:{LWS}({PORT}))?+(.*+)", re.DOTALL
+)
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})")
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(NamedTuple):
     """``"Display name" <uri>;params``: From, To, Route, Record-Route, P-Asserted-Identity, Refer-To (section 20.10)."""
 
     uri: Uri
@@ -44,14 +47,16 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str, where: str = "address") -> Self:
         """Parse one address with or without angle brackets. Raises SipParseError."""
-        found = _NAME_ADDR.fullmatch(text)
+        found = _NAME_ADDR.fullmatch(text) if "<" in text else None
         if found is None:
             # Without brackets every parameter belongs to the header, none to the URI (section 20.10).
             bare, semicolon, params = text.partition(";")
+            if "?" in bare or "," in bare:
+                raise SipParseError(where, "a URI with a question mark or a comma must stand in <>")
             return cls(Uri.parse(bare.strip(), where), "", parse_params(semicolon + params, where))
         quoted, plain, uri, params = found.groups()
-        display = unquote(quoted) if quoted else plain.strip()
-        return cls(Uri.parse(uri.strip(), where), display, parse_params(params, where) if params else ())
+        display = unquote(quoted) if quoted else plain.strip() if plain else ""
+        return cls(Uri.parse(uri, where), display, parse_params(params, where) if params else ())
 
     def __str__(self) -> str:
         name = f"{quote(self.display)} " if self.display else ""
@@ -69,12 +74,13 @@ class NameAddr:
     def with_tag(self, tag: str) -> Self:
         """The same address under another tag; none where ``tag`` is empty."""
         others = tuple(item for item in self.params if item[0] != "tag")
-        return replace(self, params=(*others, ("tag", tag)) if tag else others)
+        return self._replace(params=(*others, ("tag", tag)) if tag else others)
 
 
-@dataclass(frozen=True, slots=True)
 class Contact(NameAddr):
     """One contact of a Contact header (section 20.10)."""
+
+    __slots__ = ()
 
     @property
     def expires(self) -> int | None:
@@ -93,14 +99,14 @@ class Contact(NameAddr):
         return float(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One hop of a Via header (section 20.42)."""
 
     transport: str
     host: str
     port: int | None = None
     params: Params = ()
+    version: str = "2.0"
 
     @classmethod
     def parse(cls, text: str, where: str = "Via") -> Via:
@@ -108,13 +114,14 @@ class Via:
         found = _VIA.fullmatch(text)
         if found is None:
             raise SipParseError(where, f"{text[:40]!r} is not SIP/2.0/transport host:port;branch=…")
-        transport, host, port, params = found.groups()
-        if port is not None and int(port) > 65535:
+        version, transport, host, digits, params = found.groups()
+        port = int(digits) if digits else None
+        if port is not None and port > 65535:
             raise SipParseError(where, f"port {port} is above 65535")
-        return cls(transport.upper(), host, None if port is None else int(port), parse_params(params, where))
+        return cls(transport.upper(), host, port, parse_params(params, where), version)
 
     def __str__(self) -> str:
-        return f"SIP/2.0/{self.transport} {self.sent_by}{format_params(self.params)}"
+        return f"SIP/{self.version}/{self.transport} {self.sent_by}{format_params(self.params)}"
 
     def param(self, name: str) -> str | None:
         """A parameter: None where missing, "" where it is a flag."""
@@ -132,7 +139,7 @@ class Via:
 
     def with_branch(self, branch: str) -> Via:
         """The same hop of another transaction."""
-        return replace(self, params=tuple((name, branch if name == "branch" else text) for name, text in self.params))
+        return self._replace(params=tuple((name, branch if name == "branch" else text) for name, text in self.params))
 
     def seen_from(self, source: Address) -> Via:
         """The hop as the receiver writes it down: ``received`` and ``rport`` (section 18.2.1, RFC 3581 section 4)."""
@@ -144,7 +151,7 @@ class Via:
         kept.append(("received", source.host))
         if asks_port:
             kept.append(("rport", str(source.port)))
-        return replace(self, params=tuple(kept))
+        return self._replace(params=tuple(kept))
 
     def reply_to(self) -> Address:
         """Where a response goes that is sent as a datagram, or whose connection is closed (section 18.2.2, RFC 3581
@@ -157,8 +164,7 @@ class Via:
         return Address(host, self.port or transport.port, transport)
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """Sequence number and method (section 20.16)."""
 
     number: int

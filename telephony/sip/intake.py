@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from telephony.sip.address import Address
 from telephony.sip.answering import Answering
+from telephony.sip.build import echo
 from telephony.sip.call import Call, Phase
 from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog, contact_of, record_route
@@ -11,6 +12,7 @@ from telephony.sip.errors import SipParseError
 from telephony.sip.events import Malformed, Requested
 from telephony.sip.leaving import Leaving
 from telephony.sip.message import Request, Response, measure, split
+from telephony.sip.names import METHODS
 from telephony.sip.provisional import Provisional
 from telephony.sip.rack import RAck, rseq
 from telephony.sip.session import min_se, session_expires
@@ -47,13 +49,13 @@ class Intake:
                 self._tell(message, source, error)
 
     def _tell(self, request: Request, source: Address, error: SipParseError) -> None:
-        """Tell the sender what is wrong, where enough of the request can be read to do so."""
+        """Tell the sender what is wrong, as far as the request can be read."""
+        reason = f"Bad {error.where}" if error.status == 400 else ""
         try:
-            if request.via.branch and request.call_id and request.from_tag:
-                request.stamp(source)
-                self._core.refuse(request, error.status, reason=f"Bad {error.where}" if error.status == 400 else "")
-        except SipParseError:
-            return
+            self._core.refuse(request, error.status, error.headers, reason)
+        except SipParseError:  # even what every response must copy is broken: it goes back whence it came
+            if request.method != "ACK" and request.lines("Via"):
+                self._core.send(bytes(echo(request, error.status, reason)), source)
 
     # -- responses ------------------------------------------------------------------------------------------------
 
@@ -103,7 +105,8 @@ class Intake:
         """Method, URI scheme, extensions and hops (section 8.2.1 to 8.2.3); refuses what we do not understand."""
         config = self._core.config
         if request.method not in config.allow:
-            self._core.refuse(request, 405, [("Allow", ", ".join(config.allow))])
+            status = 405 if request.method in METHODS else 501  # sections 21.4.6 and 21.5.2
+            self._core.refuse(request, status, [("Allow", ", ".join(config.allow))])
         elif request.uri.scheme not in ("sip", "sips", "tel"):
             self._core.refuse(request, 416)
         elif unknown := [tag for tag in request.values("Require") if tag.lower() not in config.supported]:
@@ -151,8 +154,10 @@ class Intake:
 
 def check(request: Request) -> None:
     """Read all that the endpoint will read of a request, so that nothing fails half-way. Raises SipParseError."""
+    if request.version != "2.0":
+        raise SipParseError("start line", "does not end in SIP/2.0", 505)
     measure(request)
-    if request.cseq.method != request.method:
+    if request.cseq.method != request.method and request.method in METHODS:
         raise SipParseError("CSeq", f"names another method than {request.method}")
     _ = request.call_id, request.to_tag, request.from_tag, request.max_forwards, request.uri
     if not request.to_tag:

@@ -5,50 +5,47 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import is_token, number, split_list
 from telephony.sip.headers import Contact, CSeq, NameAddr, Via
-from telephony.sip.names import CANONICAL, canonical
+from telephony.sip.names import CANONICAL, METHODS, canonical
 from telephony.sip.uri import Uri
 
 MAX_MESSAGE = 65_535
 MAX_FIELDS = 200
-Headers = Iterable[tuple[str, str]]
+Headers = Iterable[tuple[str, str]] | dict[str, list[str]]
+"""Lines as (canonical name, text), or the texts by canonical name."""
 _T = TypeVar("_T")
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 
 
 class Message:
     """What requests and responses share. Treat as frozen: derive a new one instead of changing it.
 
-    ``fields`` are (canonical name, text) in wire order, one for each header line.
+    Headers are kept by canonical name: the order of different headers says nothing, that of equal ones is kept
+    (section 7.3.1).
     """
 
-    __slots__ = ("_index", "_seen", "body", "fields")
+    __slots__ = ("_headers", "_seen", "body")
 
-    def __init__(self, fields: Headers, body: bytes = b"") -> None:
-        self.fields = list(fields)
-        self.body = body
-        self._index: dict[str, list[str]] | None = None
+    def __init__(self, headers: Headers, body: bytes = b"") -> None:
+        self._headers = headers if isinstance(headers, dict) else _by_name(headers)
         self._seen: dict[str, object] = {}
+        self.body = body
 
     # -- text of headers ------------------------------------------------------------------------------------------
 
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """(canonical name, text) of every header line."""
+        return tuple((name, line) for name, lines in self._headers.items() for line in lines)
+
     def lines(self, name: str) -> list[str]:
         """The text of every line of this header, in order."""
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for key, value in self.fields:
-                if key in index:
-                    index[key].append(value)
-                else:
-                    index[key] = [value]
-        return index.get(name) or index.get(CANONICAL.get(name) or canonical(name)) or []
+        return self._headers.get(CANONICAL.get(name) or canonical(name)) or []
 
     def get(self, name: str, default: str = "") -> str:
         """The text of the first line of this header."""
@@ -59,30 +56,33 @@ class Message:
         """The comma-separated values over all lines of this header, in order."""
         return [value for line in self.lines(name) for value in split_list(line, name) if value]
 
+    def add(self, name: str, value: str) -> None:
+        """One more line: for who builds a message that nobody has seen yet."""
+        self._headers.setdefault(name, []).append(value)
+
     # -- headers understood ---------------------------------------------------------------------------------------
 
     def once(self, name: str, understand: Callable[[str, str], _T], aspect: str = "") -> _T:
         """Understand the only line of a header that must stand exactly once; the result is remembered under ``aspect``,
         or the name."""
-        key = aspect or name
-        if key in self._seen:
-            return cast(_T, self._seen[key])
-        found = self.lines(name)
-        if len(found) != 1:
-            raise SipParseError(name, "the header is missing" if not found else "the header stands more than once")
-        value = self._seen[key] = understand(found[0], name)
-        return value
+        value = self._seen.get(aspect or name)
+        if value is None:
+            found = self._headers.get(name) or []
+            if len(found) != 1:
+                raise SipParseError(name, "the header is missing" if not found else "the header stands more than once")
+            value = self._seen[aspect or name] = understand(found[0], name)
+        return cast(_T, value)
 
     @property
     def via(self) -> Via:
         """The topmost hop."""
-        found = self._seen.get("Via")
-        if found is None:
-            values = self.lines("Via")
-            if not values or not (items := split_list(values[0], "Via")):
+        via = self._seen.get("Via")
+        if via is None:
+            lines = self._headers.get("Via")
+            if not lines or not (hops := split_list(lines[0], "Via")):
                 raise SipParseError("Via", "the header is missing")
-            found = self._seen["Via"] = Via.parse(items[0])
-        return cast(Via, found)
+            via = self._seen["Via"] = Via.parse(hops[0])
+        return cast(Via, via)
 
     @property
     def from_(self) -> NameAddr:
@@ -118,7 +118,7 @@ class Message:
     @property
     def max_forwards(self) -> int:
         """70 where it is not said: RFC 2543 did not know the header."""
-        return self.once("Max-Forwards", _hops) if self.lines("Max-Forwards") else 70
+        return self.once("Max-Forwards", _hops) if "Max-Forwards" in self._headers else 70
 
     # -- the wire -------------------------------------------------------------------------------------------------
 
@@ -137,18 +137,19 @@ class Message:
 
     def __repr__(self) -> str:
         # Numbers stand in the headers, and logs must not hold them: only the shape is shown.
-        return f"<{type(self).__name__} {self.start_line.split(' ')[0]}, {len(self.fields)} headers>"
+        return f"<{type(self).__name__} {self.start_line.split(' ')[0]}, {len(self._headers)} headers>"
 
 
 class Request(Message):
-    """``method`` and Request-URI (``target`` is its text, ``uri`` the value)."""
+    """``method``, Request-URI (``target`` is its text, ``uri`` the value) and ``version`` of the protocol."""
 
-    __slots__ = ("method", "source", "target")
+    __slots__ = ("method", "source", "target", "version")
 
-    def __init__(self, method: str, target: str, fields: Headers, body: bytes = b"") -> None:
-        super().__init__(fields, body)
+    def __init__(self, method: str, target: str, headers: Headers, body: bytes = b"", version: str = "2.0") -> None:
+        super().__init__(headers, body)
         self.method = method
         self.target = target
+        self.version = version
         self.source: Address | None = None
         """Where a request of theirs came from."""
 
@@ -161,10 +162,10 @@ class Request(Message):
 
     @property
     def start_line(self) -> str:
-        return f"{self.method} {self.target} SIP/2.0"
+        return f"{self.method} {self.target} SIP/{self.version}"
 
     def __repr__(self) -> str:
-        return f"<{self.method}, {len(self.fields)} headers>"
+        return f"<{self.method}, {len(self._headers)} headers>"
 
     def stamp(self, source: Address) -> None:
         """Note on the topmost hop where the request came from: the one change that its receiver makes (18.2.1)."""
@@ -172,10 +173,9 @@ class Request(Message):
         via = self.via.seen_from(source)
         if via is self.via:
             return
-        position, text = next((at, text) for at, (name, text) in enumerate(self.fields) if name == "Via")
-        self.fields[position] = ("Via", ", ".join([str(via), *split_list(text, "Via")[1:]]))
+        lines = self._headers["Via"]
+        lines[0] = ", ".join([str(via), *split_list(lines[0], "Via")[1:]])
         self._seen["Via"] = via
-        self._index = None
 
     def reply_to(self) -> Address:
         """Where its responses go: back on the connection it came by, or as a datagram to where Via says (18.2.2)."""
@@ -191,8 +191,8 @@ class Response(Message):
 
     __slots__ = ("reason", "status")
 
-    def __init__(self, status: int, reason: str, fields: Headers, body: bytes = b"") -> None:
-        super().__init__(fields, body)
+    def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(headers, body)
         self.status = status
         self.reason = reason
 
@@ -201,7 +201,7 @@ class Response(Message):
         return f"SIP/2.0 {self.status} {self.reason}"
 
     def __repr__(self) -> str:
-        return f"<{self.status} {self.reason}, {len(self.fields)} headers>"
+        return f"<{self.status} {self.reason}, {len(self._headers)} headers>"
 
 
 def parse(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_FIELDS) -> Request | Response:
@@ -218,19 +218,17 @@ def split(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_
     """Split a datagram into start line, header lines and all that follows them. Raises SipParseError."""
     if len(data) > max_message:
         raise SipParseError("message", f"{len(data)} bytes are more than {max_message}", 513)
-    data = data.lstrip(b"\r\n")  # section 7.5: empty lines before the start line are ignored
-    head, blank, body = data.partition(b"\r\n\r\n")
+    # Section 7.5: empty lines before the start line are ignored.
+    head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     if not blank:
         raise SipParseError("message", "no empty line ends the headers")
     text = head.decode("utf-8", "surrogateescape")
-    if not text.count("\n") == text.count("\r\n") == text.count("\r"):
+    start, *lines = text.split("\r\n")
+    if not text.count("\n") == text.count("\r") == len(lines):
         raise SipParseError("message", "lines must end with CRLF and hold no other CR or LF")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)  # section 7.3.1: a line that begins with white space continues the one above
-    start, *rest = text.split("\r\n")
-    if len(rest) > max_fields:
-        raise SipParseError("message", f"{len(rest)} header lines are more than {max_fields}", 513)
-    return _start(start, _fields(rest), body)
+    if len(lines) > max_fields:
+        raise SipParseError("message", f"{len(lines)} header lines are more than {max_fields}", 513)
+    return _start(start, _headers(lines), body)
 
 
 def measure(message: Message) -> None:
@@ -247,40 +245,70 @@ def measure(message: Message) -> None:
     message.body = message.body[:length]
 
 
-def _fields(lines: list[str]) -> list[tuple[str, str]]:
-    fields = []
+def _headers(lines: list[str]) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
-        known = CANONICAL.get(name)
-        if known is None or not colon:
-            name = name.rstrip(" \t")
-            if not colon or not is_token(name):
-                raise SipParseError("header", f"{line[:20]!r} is not Name: value")
-            known = CANONICAL.get(name) or canonical(name)
-        fields.append((known, value.strip(" \t")))
-    return fields
+        spelling, colon, value = line.partition(":")
+        name = CANONICAL.get(spelling)
+        if name is None or not colon:  # seldom: nearly every name is known, in a usual spelling and unfolded
+            return _by_name(_field(line) for line in _unfold(lines))
+        if name in headers:
+            headers[name].append(value.strip())
+        else:
+            headers[name] = [value.strip()]
+    return headers
 
 
-def _start(line: str, fields: list[tuple[str, str]], body: bytes) -> Request | Response:
+def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in fields:
+        headers.setdefault(name, []).append(value)
+    return headers
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    # Section 7.3.1: a line that begins with white space continues the one above.
+    whole: list[list[str]] = []
+    for line in lines:
+        if not line.startswith((" ", "\t")):
+            whole.append([line])
+        elif whole:
+            whole[-1].append(line.strip(" \t"))
+        else:
+            _no_name(line)
+    return [" ".join(pieces) if len(pieces) > 1 else pieces[0] for pieces in whole]
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name = name.rstrip(" \t")
+    if not colon or not is_token(name):
+        _no_name(line)
+    return CANONICAL.get(name) or canonical(name), value.strip(" \t")
+
+
+def _no_name(line: str) -> NoReturn:
+    raise SipParseError("header", f"{line[:20]!r} is not Name: value")
+
+
+def _start(line: str, headers: dict[str, list[str]], body: bytes) -> Request | Response:
     first, _, rest = line.partition(" ")
-    if first.upper() == "SIP/2.0":
+    if first not in METHODS and first.upper() == "SIP/2.0":
         code, _, reason = rest.partition(" ")
         if len(code) != 3 or not (code.isascii() and code.isdigit()) or not 100 <= int(code) <= 699:
             raise SipParseError("status line", f"{code[:10]!r} is not a status of 100…699")
-        return Response(int(code), reason, fields, body)
-    target, _, version = rest.partition(" ")
-    if not is_token(first) or not target or not version:
+        return Response(int(code), reason, headers, body)
+    # More than one space between the words does no harm (RFC 4475 sections 3.1.2.9 and 3.1.2.10).
+    target, _, version = rest.strip(" ").rpartition(" ")
+    if not (first in METHODS or is_token(first)) or not target or not version[:4].upper() == "SIP/":
         raise SipParseError("start line", f"{line[:20]!r} is neither METHOD URI SIP/2.0 nor SIP/2.0 status reason")
-    if version.upper() != "SIP/2.0":
-        wrong_version = version.upper().startswith("SIP/") and " " not in version
-        raise SipParseError("start line", "does not end in SIP/2.0 after one space", 505 if wrong_version else 400)
-    return Request(first, target, fields, body)
+    return Request(first, target.rstrip(" "), headers, body, version[4:])
 
 
 def _tag(text: str, where: str) -> str:
     # Every message is matched by its tags, few have their addresses read: look behind the last > only.
-    end = text.rfind(">")
-    if end < 0 or '"' in text[end:]:
+    end = text.rfind(">") + 1
+    if '"' in text[end:]:
         return NameAddr.parse(text, where).tag
     found = _TAG.search(text, end)
     return found[1] if found else ""

@@ -37,6 +37,12 @@ def canonical(name: str) -> str:
     return CANONICAL.get(name.lower()) or name.lower().title()
 
 
+METHODS = frozenset({
+    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER",
+    "SUBSCRIBE", "UPDATE",
+})
+"""The methods that RFCs define: of these we may not allow some (405), others we do not recognise at all (501)."""
+
 REASONS = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
     202: "Accepted", 300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",

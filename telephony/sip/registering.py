@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.endpoint import Endpoint
@@ -45,7 +43,7 @@ class Registration:
         self._address, self._credentials, self._expires = address, credentials, expires
         own = NameAddr.parse(endpoint.config.contact(destination)).uri
         params = (*own.params, ("line", line)) if line else own.params
-        self._contact = NameAddr(replace(own, user=address.uri.user, params=params))
+        self._contact = NameAddr(own._replace(user=address.uri.user, params=params))
         self._call_id = endpoint.config.ids()
         self._sequence = 0
         self._pending = ""

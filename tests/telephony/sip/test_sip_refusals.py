@@ -172,12 +172,21 @@ def test_a_malformed_request_is_counted_and_its_sender_told(data: bytes, where: 
     assert not any(endpoint.live().values())
 
 
-@pytest.mark.parametrize("drop", ["Via", "From", "Call-ID"])
-def test_what_cannot_be_answered_is_only_counted(drop: str) -> None:
+def test_what_cannot_be_answered_is_only_counted() -> None:
+    endpoint = _endpoint()
+    endpoint.receive(a_request(drop="Via"), STRANGER, 0.0)
+    assert [type(event) for event in endpoint.events()] == [Malformed]
+    assert endpoint.outgoing() == []
+
+
+@pytest.mark.parametrize("drop", ["From", "To", "Call-ID", "CSeq"])
+def test_a_request_without_a_header_that_it_must_have(drop: str) -> None:
     endpoint = _endpoint()
     endpoint.receive(a_request(drop=drop), STRANGER, 0.0)
     assert [type(event) for event in endpoint.events()] == [Malformed]
-    assert endpoint.outgoing() == []
+    said = _said(endpoint)
+    assert said.start_line == f"SIP/2.0 400 Bad {drop}"
+    assert said.lines(drop) == []
 
 
 def test_a_line_break_in_a_header_of_ours_is_never_sent() -> None:
