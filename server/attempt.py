@@ -13,7 +13,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from calls import Call, Phone, PhoneNumber, Sound, SystemClock
@@ -29,7 +29,7 @@ from server.models import choose, model_settings, places
 from server.settings import Settings, load_settings
 from server.timeline import Timeline
 from telephony import IncomingCall, Telephony, TelephonyConfig
-from telephony.sip.address import Address
+from telephony.sip.uri import Uri
 from telephony.store import AccountBook
 from telephony.trunking import Trunk
 from telephony.trunking.tolls import Tariff, TollRules
@@ -66,7 +66,7 @@ def attempt(options: argparse.Namespace) -> int:
     except CallFailed as failure:
         print(timeline.text())
         nobody = failure.status in (408, 503)  # no answer at all, or the machine's word that nobody listens there
-        where = f"{_reachable(settings.sip.host)}:{settings.sip.port}"
+        where = str(settings.sip.nearby)
         raise WentWrong(
             f"no server answers on {where}; is it running? make run" if nobody else f"the server answered {failure}"
         ) from failure
@@ -133,11 +133,11 @@ async def _phones(
     settings: Settings, wish: Wish, says: Sound, timeline: Timeline
 ) -> AsyncIterator[tuple[Telephony, Agent]]:
     """An exchange of our own that plays both telephones, with the agent's one registered."""
-    server = Address(_reachable(settings.sip.host), settings.sip.port)
+    server = settings.sip.nearby
     agent = Agent(says, timeline)
     media = MediaServer(NativeEngine(MediaConfig(*RTP_PORTS, realtime=False)))
     trunk = Trunk("server", (ipaddress.ip_network(server.host),), outbound=server, probe=Probe(every=0))
-    config = TelephonyConfig(listen_host=_reachable(settings.sip.host), listen_port=0, trunks=(trunk,),
+    config = TelephonyConfig(listen=(replace(server, port=0),), trunks=(trunk,),
                              numbers=frozenset({wish.agent}), outside=TollRules({"": Tariff()}))
     telephony = Telephony(config, media, AccountBook(), SystemClock())
     media.start()
@@ -154,16 +154,12 @@ async def _phones(
         media.close()
 
 
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host
-
-
 async def _dial(telephony: Telephony, settings: Settings, wish: Wish, timeline: Timeline) -> Phone:
     number = PhoneNumber(wish.caller)
     call = Call(str(uuid.uuid4()), "try", wish.called, number, "", datetime.now(UTC))
     timeline.began = datetime.now(UTC)
     timeline.mark(f"the customer {number} dials {wish.called}")
-    target = f"sip:{wish.called}@{_reachable(settings.sip.host)}:{settings.sip.port}"
+    target = str(Uri.at(settings.sip.nearby, wish.called))
     customer = await telephony.ring(target, call=call, shown=number, answer_within=10)
     timeline.mark("answered")
     return customer

@@ -5,14 +5,16 @@ from __future__ import annotations
 from server.demo import AGENTS, SUPERVISORS, passwords
 from server.settings import Settings
 from server.wiring import Server
+from telephony.sip.address import Address
 
 
 def banner(settings: Settings, server: Server) -> str:
     """A few lines for a person."""
     number = next(iter(settings.numbers), "")
-    where = f"{server.address}:{settings.sip.port}"
+    listen = settings.sip.addresses
+    where, ways = Address(server.address, listen[0].port), ", ".join(dict.fromkeys(at.transport for at in listen))
     lines = [
-        f"Hotline answers calls on {where} (SIP over UDP). {server.started_in:.1f} s to start; {server.speech}",
+        f"Hotline answers calls on {where} (SIP over {ways}). {server.started_in:.1f} s to start; {server.speech}",
         f"  dial       sip:{number}@{where}, from {', '.join(a for t in settings.trunks for a in t.addresses)}",
         f"  data       {settings.data}",
         f"  wallboard  http://{settings.http.host}:{settings.http.port}/?token={server.token}",

@@ -14,6 +14,9 @@ from server.binding import bind
 from server.defence_settings import Defence
 from server.trunk_settings import TrunkSettings, check_codecs
 from telephony.admission import PHONES
+from telephony.config import LOCAL
+from telephony.sip.address import Address, Transport
+from telephony.transport.tls import TlsFiles
 from telephony.trunking.tolls import TollRules
 
 
@@ -21,12 +24,21 @@ from telephony.trunking.tolls import TollRules
 class Sip:
     """Where signalling is heard."""
 
-    host: str = "0.0.0.0"
-    """Address to bind; 0.0.0.0 is every address of the machine."""
-    port: int = 5060
-    """UDP port."""
-    advertised: str = ""
-    """Address that other parties are told; empty: the one the kernel would send from."""
+    listen: tuple[str, ...] = ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
+    """transport:host:port of every address where SIP is heard; transport is udp, tcp, tls, ws or wss, host a numeric
+    address of the machine: 0.0.0.0 is every one of IPv4, [::] every one of IPv6."""
+    external_host: str = ""
+    """Our address on the far side of a NAT in front of us; empty: there is none."""
+    local_networks: tuple[str, ...] = tuple(map(str, LOCAL))
+    """Who is on our side of that NAT, and is told our own address."""
+    max_connections: int = 4096
+    """TCP, TLS and WebSocket connections in all."""
+    max_connections_per_source: int = 256
+    """Connections from one address; a proxy, or an office behind NAT, brings many phones."""
+    idle_seconds: float = 600.0
+    """A connection that carries no call and no registration is closed when nothing came for so long."""
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    """The section [sip.tls]: PEM files by their paths."""
     realm: str = "hotline"
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
     agent_silence: float = 8.0
@@ -40,11 +52,34 @@ class Sip:
 
     def __post_init__(self) -> None:
         check_codecs("[sip] codecs", self.codecs)
-        _port("[sip] port", self.port)
-        _address("[sip] host", self.host)
-        if self.advertised:
-            _address("[sip] advertised", self.advertised)
+        for text in self.listen:
+            _listen(text)
+        if not self.listen:
+            raise ConfigError("[sip] listen", "is empty", 'name at least one address: "udp:0.0.0.0:5060"')
+        if any(at.transport.secure for at in self.addresses) and self.tls.certificate is None:
+            raise ConfigError("[sip.tls] certificate", "is missing", "tls: and wss: addresses need one")
+        if self.external_host:
+            _address("[sip] external_host", self.external_host)
+        for text in self.local_networks:
+            _network("[sip] local_networks", text)
+        for name in ("max_connections", "max_connections_per_source"):
+            if not 1 <= getattr(self, name) <= 100_000:
+                raise ConfigError(f"[sip] {name}", f"{getattr(self, name)} is not possible", "give 1 to 100000")
+        _seconds("[sip] idle_seconds", self.idle_seconds)
         _seconds("[sip] agent_silence", self.agent_silence)
+
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """``listen``, understood."""
+        return tuple(map(Address.parse, self.listen))
+
+    @property
+    def nearby(self) -> Address:
+        """Where somebody on this machine reaches us: the first address of ``listen`` that asks for no certificate."""
+        first = next((at for at in self.addresses if not at.transport.secure), self.addresses[0])
+        every = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        return replace(first, host=every.get(first.host, first.host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +215,7 @@ def load_settings(path: Path) -> Settings:
     settings = replace(settings, data=here / settings.data, dialplans=here / settings.dialplans)
     if settings.speech.model is not None:
         settings = replace(settings, speech=replace(settings.speech, model=here / settings.speech.model))
+    settings = replace(settings, sip=replace(settings.sip, tls=settings.sip.tls.below(here)))
     _check_numbers(settings, path)
     _check_trunks(settings, path)
     return settings
@@ -210,6 +246,24 @@ def _port(where: str, port: int) -> None:
 def _seconds(where: str, seconds: float) -> None:
     if not 1 <= seconds <= 3600:
         raise ConfigError(where, f"{seconds:g} is not possible", "give seconds from 1 to 3600")
+
+
+def _listen(text: str) -> None:
+    try:
+        at = Address.parse(text)
+    except ValueError:
+        at = None
+    if at is None or not at.port or text.partition(":")[0].upper() not in Transport.__members__:
+        remedy = 'write transport:host:port, such as "udp:0.0.0.0:5060" or "tls:[::]:5061"'
+        raise ConfigError("[sip] listen", f"{text!r} is no address", remedy)
+
+
+def _network(where: str, text: str) -> None:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        problem = f"{text!r} is no address or network"
+        raise ConfigError(where, problem, "write 192.0.2.7 or 192.0.2.0/24") from error
 
 
 def _address(where: str, text: str) -> None:

@@ -43,6 +43,7 @@ from storage import Database, EventLog, embedded
 from telephony import Telephony, TelephonyConfig
 from telephony.bans import DatabaseBans
 from telephony.store import AccountBook, PhoneStore
+from telephony.transport.connections import Limits
 from telephony.trunking import Trunk
 
 log = logging.getLogger("hotline")
@@ -203,7 +204,10 @@ async def _load_voice(voice: Voice, specs: Sequence[VoiceSpec]) -> None:
 def _telephony_config(settings: Settings) -> TelephonyConfig:
     sip = settings.sip
     return TelephonyConfig(
-        listen_host=sip.host, listen_port=sip.port, advertised_host=sip.advertised, realm=sip.realm,
+        listen=sip.addresses, external_host=sip.external_host, realm=sip.realm,
+        local_networks=tuple(ipaddress.ip_network(text, strict=False) for text in sip.local_networks),
+        tls=sip.tls,
+        limits=Limits(sip.max_connections, sip.max_connections_per_source, sip.idle_seconds),
         trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside,
         numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
         agent_silence=sip.agent_silence, secured=sip.secured,

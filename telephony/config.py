@@ -9,22 +9,36 @@ from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
+from telephony.sip.address import Address, Transport
 from telephony.sip.defence import DefenceConfig
+from telephony.transport.connections import Limits
+from telephony.transport.tls import TlsFiles
 from telephony.trunking import Trunk
 from telephony.trunking.tolls import TollRules
+from telephony.trunking.trunk import Network
+
+LOCAL: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+    "::1/128", "fc00::/7", "fe80::/10",
+))
+"""Networks that are never on the far side of a NAT in front of us."""
 
 
 @dataclass(frozen=True, slots=True)
 class TelephonyConfig:
     """Addresses, neighbours and limits. Raises ConfigError where a field cannot be right."""
 
-    listen_host: str = "127.0.0.1"
-    """Where SIP (UDP) and RTP are bound; ``0.0.0.0`` for every interface."""
-    listen_port: int = 5060
-    """0 takes any free port; ``Telephony.port`` says which."""
-    advertised_host: str = ""
-    """The numeric address that everybody reaches us at, for Contact, Via and SDP. Empty: ``listen_host``, or where
-    that is every address, whichever of ours the kernel would use towards each far side."""
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 5060), Address("127.0.0.1", 5060, Transport.TCP))
+    """Where SIP is heard; RTP is bound to the hosts. ``0.0.0.0`` and ``::`` are every address of their family. Port 0
+    takes any free one, the same for all that come after the first; ``Telephony.port`` says which."""
+    external_host: str = ""
+    """The numeric address of the NAT in front of us, told to everybody who is not in ``local_networks``. Empty: none;
+    everybody is told the address that we listen at, or where that is every address, whichever of ours the kernel would
+    use towards the far side."""
+    local_networks: tuple[Network, ...] = LOCAL
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    limits: Limits = field(default_factory=Limits)
+    """Of connections."""
     realm: str = "hotline"
     """The digest realm; the ha1 columns of the accounts are made with it."""
     secret: bytes = field(default=b"", repr=False)
@@ -57,26 +71,54 @@ class TelephonyConfig:
     """Bytes of receive and of send buffer to ask the kernel for."""
 
     def __post_init__(self) -> None:
-        for name in ("listen_host", "advertised_host"):
-            text = getattr(self, name)
-            if text and not _numeric(text):
-                raise ConfigError(f"[telephony] {name}", f"{text!r} is no address", "give it in numbers: 192.0.2.1")
-        if not 0 <= self.listen_port <= 65535:
-            raise ConfigError("[telephony] listen_port", f"{self.listen_port} is no port", "use 0 to 65535")
+        if not self.listen:
+            raise ConfigError("[sip] listen", "is empty", 'name at least one address: "udp:0.0.0.0:5060"')
+        for text in filter(None, (self.external_host, *(at.host for at in self.listen))):
+            if not _numeric(text):
+                raise ConfigError("[sip] listen, external_host", f"{text!r} is no address", "in numbers: 192.0.2.1")
+
+        if self.tls.certificate is None and any(at.transport.secure for at in self.listen):
+            raise ConfigError("[sip.tls] certificate", "is missing", "tls: and wss: addresses need one")
 
     @property
     def contact_host(self) -> str:
         """Our address for everybody: that of the way out, where there are several."""
-        return self.host_towards("2001:db8::1" if self.ip_version == 6 else "192.0.2.1")  # documentation addresses
+        return self.host_towards("2001:db8::1" if ":" in self.listen[0].host else "192.0.2.1")  # documentation
+
+    def listening(self, peer: Address) -> Address:
+        """Which of our listening addresses the far side at ``peer`` speaks to."""
+        alike = [at for at in self.listen if at.transport is peer.transport]
+        if peer.listener < len(alike) and version(alike[peer.listener].host) == version(peer.host):
+            return alike[peer.listener]
+        rest = (*alike, *self.listen)
+        return next((at for at in rest if version(at.host) == version(peer.host)), rest[0])
+
+    def own(self, peer: Address) -> Address:
+        """Our address, as the far side at ``peer`` reaches it."""
+        at = self.listening(peer)
+        return Address(self._seen(at.host, peer.host), at.port, peer.transport)
 
     def host_towards(self, peer: str) -> str:
-        """Which of our addresses the far side at ``peer`` reaches us at."""
-        host = self.advertised_host or self.listen_host
+        """Which of our addresses the far side's media at ``peer`` reach us at."""
+        return self._seen(self.bound_towards(peer), peer)
+
+    def bound_towards(self, peer: str) -> str:
+        """Where the sockets of media with ``peer`` are bound."""
+        hosts = {at.host for at in self.listen if version(at.host) == version(peer)} or {self.listen[0].host}
+        return hosts.pop() if len(hosts) == 1 else "::" if version(peer) == 6 else "0.0.0.0"
+
+    def version_towards(self, peer: str) -> int:
+        """4 or 6: the IP version of our media towards ``peer``."""
+        return version(self.bound_towards(peer))
+
+    def _seen(self, host: str, peer: str) -> str:
+        if self.external_host and version(self.external_host) == version(host) and not self._local(peer):
+            return self.external_host
         return _own_address_towards(peer) if ipaddress.ip_address(host).is_unspecified else host
 
-    @property
-    def ip_version(self) -> int:
-        return 6 if ":" in (self.advertised_host or self.listen_host) else 4
+    def _local(self, peer: str) -> bool:
+        address = ipaddress.ip_address(peer)
+        return any(address in network for network in self.local_networks)
 
 
 @lru_cache(maxsize=1024)
@@ -89,6 +131,11 @@ def _own_address_towards(peer: str) -> str:
         except OSError:
             return loopback
         return str(probe.getsockname()[0])
+
+
+def version(host: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in host else 4
 
 
 def _numeric(text: str) -> bool:

@@ -77,6 +77,7 @@ class DialledLeg(Leg):
 
     async def dial(self, route: Route, shown: Shown, answer_within: float) -> None:
         """Ring until answered. Raises CallFailed; when cancelled, or given up, the ringing stops (CANCEL)."""
+        self.offers.far, self.offers.secured = route.destination.host, route.secured
         try:
             self.open_audio()
         except OSError:
@@ -105,7 +106,6 @@ class DialledLeg(Leg):
                 self.release(why)
 
     def _invite(self, route: Route, shown: Shown) -> None:
-        self.offers.far, self.offers.secured = route.destination.host, route.secured
         host = self._office.config.host_towards(self.offers.far)
         from_, headers = identity(shown, host, route.presents)
         self.call = self._sip.endpoint.invite(

@@ -13,7 +13,7 @@ from telephony.sip.events import Responded
 from telephony.sip.headers import NameAddr
 from telephony.sip.registering import Registration
 from telephony.sip.uri import Uri
-from telephony.transport.udp import UdpTransport
+from telephony.transport.shell import Shell
 
 GRANTED_WITHIN = 8.0
 """Seconds for the first REGISTER and its challenge."""
@@ -27,7 +27,7 @@ class Enrolments:
         self._kept: dict[Registration, asyncio.Future[int]] = {}
 
     @asynccontextmanager
-    async def registered(self, sip: UdpTransport, registrar: Address, user: str, password: str) -> AsyncIterator[None]:
+    async def registered(self, sip: Shell, registrar: Address, user: str, password: str) -> AsyncIterator[None]:
         """While inside, ``user`` is registered at ``registrar`` with our contact. Raises CallFailed when refused."""
         host = Uri(host=registrar.host, port=registrar.port)
         address = NameAddr(Uri(user=user, host=registrar.host))
@@ -46,7 +46,7 @@ class Enrolments:
         finally:
             await asyncio.shield(self._take_back(sip, registration))
 
-    async def _take_back(self, sip: UdpTransport, registration: Registration) -> None:
+    async def _take_back(self, sip: Shell, registration: Registration) -> None:
         """Unregister, and wait until that is granted: it is challenged too, and somebody has to answer that."""
         taken_back = self._kept[registration] = asyncio.get_running_loop().create_future()
         was_registered = registration.registered

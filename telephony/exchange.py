@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from calls.call import Call, Hangup, Side
 from calls.clock import Clock
@@ -38,7 +39,10 @@ from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
 from telephony.sip.message import Request
 from telephony.supervision import Mode
-from telephony.transport.udp import UdpTransport, bind
+from telephony.transport.connections import Connections
+from telephony.transport.links import bind_all, links
+from telephony.transport.shell import Shell
+from telephony.transport.tls import Tls
 from telephony.trunking import Trunks
 from telephony.trunking.carriers import Carriers
 from telephony.trunking.identity import Shown
@@ -66,7 +70,7 @@ class Telephony:
     ) -> None:
         """``note`` is told what happens to trunks and to calls out of the house."""
         self.counters: Counter[str] = Counter()
-        self.port = config.listen_port
+        self.port = config.listen[0].port
         self._config, self._media, self._clock = config, media, clock
         self._secret = config.secret or secrets.token_bytes(32)
         self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
@@ -92,15 +96,17 @@ class Telephony:
 
     async def start(self, on_call: OnCall) -> None:
         """Listen. ``on_call`` is run as one task for each accepted call. Raises ConfigError when the port is taken."""
-        config = self._config
-        sock = bind(config.listen_host, config.listen_port, config.socket_buffer)
-        self.port = int(sock.getsockname()[1])
+        tls = Tls(self._config.tls, self.counters)
+        listen, sockets = bind_all(self._config.listen, self._config.socket_buffer)
+        config = replace(self._config, listen=listen)
+        self.port = listen[0].port
         self._on_call = on_call
         endpoint = Endpoint(
             EndpointConfig(
                 host=config.contact_host,
-                towards=lambda peer: Address(config.host_towards(peer.host), self.port),
                 port=self.port,
+                towards=config.own,
+                streams=True,
                 user_agent=config.user_agent,
                 t1=config.t1,
                 t2=8 * config.t1,
@@ -110,11 +116,14 @@ class Telephony:
             )
         )
         timed = (self.phones, self._enrolments, self.carriers)
-        sip = UdpTransport(endpoint, self._clock, self._dispatch, self.counters, also=timed)
+        sip = Shell(endpoint, self._clock, self._dispatch, self.counters, also=timed)
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
         await self._guarding.start()
-        sip.open(sock)
+        self._connections = Connections(
+            config.limits, self.counters, lambda peer: endpoint.needs(peer) or self.phones.is_flow(peer)
+        )
+        await sip.open(*links(sockets, self._connections, tls))
         self.carriers.start(endpoint, sip.now, sip.flush)
 
     async def drain(self, seconds: float) -> None:
@@ -143,7 +152,8 @@ class Telephony:
             return
         await self.drain(0)
         await self.carriers.close(self.office.sip.now, self.office.sip.flush)
-        self.office.sip.close()
+        await self.office.sip.close()
+        self._connections.close_all()
         await self.phones.close()
         await self._guarding.close()
         self._office = None
@@ -245,8 +255,8 @@ class Telephony:
         match event:
             case Invited():
                 self._invited(event)
-            case Disconnected():
-                self.counters["disconnected"] += 1
+            case Disconnected(peer=peer):
+                self.phones.disconnected(peer, self._clock.monotonic())
             case Malformed():
                 self.counters["malformed"] += 1
                 self._guarding.malformed(event.source)

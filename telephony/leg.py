@@ -25,7 +25,7 @@ from telephony.liveness import Liveness
 from telephony.offers import Offers
 from telephony.sip.events import Acknowledged, Cancelled, Ended, RefreshDue, Reinvited, Requested, Responded, SipEvent
 from telephony.sip.message import Request, Response
-from telephony.transport.udp import UdpTransport
+from telephony.transport.shell import Shell
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Office:
     """What all legs share."""
 
     config: TelephonyConfig
-    sip: UdpTransport
+    sip: Shell
     media: MediaServer
     counters: Counter[str]
     legs: dict[str, Leg]
@@ -188,7 +188,7 @@ class Leg:
 
     def open_audio(self) -> Audio:
         """Take a port. Raises OSError when there is none."""
-        audio = Audio(self._office.media, self._office.config.listen_host, self._media_event)
+        audio = Audio(self._office.media, self._office.config.bound_towards(self.offers.far), self._media_event)
         self.offers.audio = audio
         return audio
 

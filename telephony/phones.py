@@ -142,6 +142,13 @@ class Phones:
             self._save(reply.user)  # also a mere refresh, which changes how long the bindings last
         return reply
 
+    def disconnected(self, peer: Address, now: float) -> None:
+        """A connection is closed: who registered on it is reached where its contact says, or no more."""
+        for user in [*self._users.get(peer, ())]:
+            self._registrar.disconnected(user, peer)
+            self._changed(user, now)
+            self._save(user)
+
     def tick(self, now: float) -> None:
         """Let bindings expire."""
         for user in self._registrar.expire(now):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -54,6 +55,27 @@ class Address:
     listener: int = 0
     """Which of our listening addresses of this transport it speaks to, in the order of the settings: answers leave from
     there (RFC 3581 section 4)."""
+
+    name: str = field(default="", compare=False)
+    """The name that it was looked up by: its TLS certificate must bear it (RFC 5922 section 4)."""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``[transport:]host:port`` with a numeric host, IPv6 in brackets; UDP where no transport is named.
+        Raises ValueError."""
+        word, colon, rest = text.partition(":")
+        transport = Transport.__members__.get(word.upper()) if colon else None
+        host, _, port = (rest if transport else text).rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        number = int(port) if port.isascii() and port.isdigit() else -1
+        if not 0 <= number <= 65535 or (":" in bare) != (bare is not host):
+            raise ValueError(f"{text!r} is not transport:host:port, such as udp:192.0.2.1:5060 or tls:[::]:5061")
+        return cls(str(ipaddress.ip_address(bare)), number, transport or Transport.UDP)
+
+    @property
+    def place(self) -> Address:
+        """The far end alone: the same whichever of our listening addresses it speaks to."""
+        return self if not self.listener else Address(self.host, self.port, self.transport)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telephony.sip.address import Address
 from telephony.sip.headers import Contact
@@ -40,6 +40,15 @@ class Binding:
     def behind_nat(self) -> bool:
         """Whether the phone calls itself by another address than it was seen at."""
         return (self.contact.literal, self.contact.port or 5060) != (self.source.host, self.source.port)
+
+    def unconnected(self) -> Binding | None:
+        """The binding without the connection that it came by, or None where nothing else leads to the phone."""
+        named = self.contact.address
+        if not self.source.transport.reliable or self.path:
+            return self
+        if named is None or named.host != self.source.host or named.place == self.source.place:
+            return None
+        return replace(self, source=named)
 
     def listed(self, now: float) -> str:
         """The binding as a Contact of the registrar's answer (RFC 3261 section 10.3 step 8)."""

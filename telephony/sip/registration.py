@@ -77,10 +77,11 @@ class Registrar:
         return self._bindings.of(user, now)
 
     def load(self, bindings: Iterable[Binding]) -> None:
-        """Take over bindings that were kept elsewhere; those of a user who has some by now are out of date."""
+        """Take over bindings that were kept elsewhere, when all connections are closed; those of a user who has some by now are out of date."""
         by_user: dict[str, list[Binding]] = {}
         for binding in bindings:
-            by_user.setdefault(binding.user, []).append(binding)
+            if (left := binding.unconnected()) is not None:
+                by_user.setdefault(binding.user, []).append(left)
         for user, each in by_user.items():
             if not self._bindings.of(user, float("-inf")):
                 self._bindings.replace(user, each)
@@ -92,6 +93,14 @@ class Registrar:
     def expire(self, now: float) -> list[str]:
         """Drop what has expired; the users who lost a binding."""
         return self._bindings.expire(now)
+
+    def disconnected(self, user: str, peer: Address) -> None:
+        """The connection that a phone of this user registered on is closed: it is reached where its contact says, or
+        no more until it registers again."""
+        self._bindings.replace(user, [
+            left for item in self._bindings.of(user, float("-inf"))
+            if (left := item.unconnected() if item.source == peer else item) is not None
+        ])
 
     # -- step 3 of section 10.3 -----------------------------------------------------------------------------------
 

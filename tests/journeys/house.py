@@ -140,7 +140,7 @@ async def open_house(database: Database, folder: Path, agents: dict[str, str], c
         media.start()
         stack.callback(media.close)
         config = TelephonyConfig(
-            listen_port=0, trunks=(Trunk("carrier", (ip_network("127.0.0.2/32"),), trusted=True),),
+            listen=(Address("127.0.0.1", 0),), trunks=(Trunk("carrier", (ip_network("127.0.0.2/32"),), trusted=True),),
             numbers=frozenset({NUMBER}), agent_silence=0.3, t1=T1,
         )
         telephony = Telephony(config, media, book, clock)

@@ -11,7 +11,7 @@ from typing import Any
 from calls.clock import SystemClock
 from telephony.sip.address import Address
 from telephony.sip.events import Invited, Requested, SipEvent
-from telephony.transport.udp import UdpTransport
+from telephony.transport.shell import Shell
 from tests.journeys.house import NUMBER, RING_SECONDS
 from tests.telephony.softphone import Softphone
 
@@ -31,7 +31,7 @@ class RestlessPhone(Softphone):
         self.noticed: Callable[[SipEvent], None] = lambda event: None
         self._prompt_receive = self.sip.receive
         self.sip.receive = self._slowly  # type: ignore[method-assign]
-        self.shell = UdpTransport(self.sip, SystemClock(), self._event, Counter())
+        self.shell = Shell(self.sip, SystemClock(), self._event, Counter())
 
     def _slowly(self, data: bytes, source: Address, now: float) -> None:
         if self.chance.random() >= LOST:

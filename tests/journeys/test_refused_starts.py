@@ -101,7 +101,7 @@ async def test_a_port_that_is_in_use(folder: Path, kind: socket.SocketKind) -> N
         if kind is socket.SOCK_STREAM:
             other.listen()
         told = await refusal(layout.write())
-    where, port = ("[sip] host, port: cannot listen on UDP ", layout.sip_port) if kind is socket.SOCK_DGRAM else (
+    where, port = ("[sip] listen: cannot listen on UDP ", layout.sip_port) if kind is socket.SOCK_DGRAM else (
         "[http] port: cannot listen on ", layout.http_port)
     assert told.startswith(f"{where}127.0.0.1:{port}: ")
     assert "in use" in told

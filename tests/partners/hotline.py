@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.partners.process import free_port
+from tests.partners.process import free_port, port_is_free
 
 ROOT = Path(__file__).parents[2]
 START_WITHIN = 90.0
@@ -27,18 +27,28 @@ def _port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
     return free_port("127.0.0.1", kind)
 
 
+def _sip_port() -> int:
+    """Free for UDP and TCP."""
+    while True:
+        port = _port()
+        if port_is_free("127.0.0.1", port, socket.SOCK_STREAM):
+            return port
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where one server of a test lives. ``top`` is TOML of the first section, ``extra`` is appended at the end."""
 
     folder: Path
-    sip_port: int = field(default_factory=_port)
+    sip_port: int = field(default_factory=_sip_port)
     http_port: int = field(default_factory=lambda: _port(socket.SOCK_STREAM))
     agent_port: int = field(default_factory=_port)
     """Where the fixed phone of the queue ``diagnosis`` listens."""
     rtp_low: int = 20000
     rtp_high: int = 29999
     top: str = ""
+    listen: str = ""
+    """Further listening addresses, such as ``, "tls:127.0.0.1:5061"``."""
     sip: str = ""
     media: str = ""
     """Further lines of the sections [sip] and [media]."""
@@ -75,8 +85,7 @@ dialplans = "{self.dialplans}"
 demo = true
 {self.top}
 [sip]
-host = "127.0.0.1"
-port = {self.sip_port}
+listen = ["udp:127.0.0.1:{self.sip_port}", "tcp:127.0.0.1:{self.sip_port}"{self.listen}]
 {self.sip}
 [http]
 port = {self.http_port}

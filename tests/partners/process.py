@@ -30,11 +30,16 @@ def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
             return port
 
 
-def port_is_free(ip: str, port: int) -> bool:
-    """Whether nobody has bound this UDP port on ``ip`` (or on all addresses). Looked up, not tried out: a trial would
-    be in the way of the very program that is waited for."""
-    hosts = (socket.inet_aton(ip)[::-1].hex().upper(), "00000000")
-    taken = {line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]}
+def port_is_free(ip: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
+    """Whether nobody has bound this port on ``ip`` (or on all addresses). Looked up, not tried out: a trial would be in
+    the way of the very program that is waited for."""
+    six = ":" in ip
+    packed = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, ip)
+    # The kernel prints addresses as 32-bit words in the order of this machine's bytes.
+    host = "".join(packed[at:at + 4][::-1].hex().upper() for at in range(0, len(packed), 4))
+    hosts = (host, "0" * len(host))
+    table = ("udp" if kind is socket.SOCK_DGRAM else "tcp") + ("6" if six else "")
+    taken = {line.split()[1] for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]}
     return not any(f"{host}:{port:04X}" in taken for host in hosts)
 
 

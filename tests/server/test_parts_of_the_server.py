@@ -300,7 +300,7 @@ def test_the_banner_tells_what_to_dial_and_how_to_register(tmp_path: Path) -> No
     settings = Settings({"4008001234": "main"}, (TrunkSettings("carrier", ("192.0.2.0/24",)),), {}, tmp_path, demo=True)
     server = Server(cast(Parts, None), "192.0.2.1", "secret", "psql -h /there", "it hears with zipformer.", 1.26)
     text = banner(settings, server)
-    assert "Hotline answers calls on 192.0.2.1:5060 (SIP over UDP). 1.3 s to start; it hears with zipformer." in text
+    assert "Hotline answers calls on 192.0.2.1:5060 (SIP over UDP, TCP). 1.3 s to start; it hears with zip" in text
     assert "dial       sip:4008001234@192.0.2.1:5060, from 192.0.2.0/24" in text
     assert re.search(r"register a softphone at 192\.0\.2\.1:5060, user / password: 1001 / \S+, 1002 / ", text)
     assert "psql -h /there" in text

@@ -30,7 +30,8 @@ def read(folder: Path, text: str) -> Settings:
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     settings = read(tmp_path, GOOD)
-    assert (settings.sip.port, settings.http.host, settings.shutdown.drain_seconds) == (5060, "127.0.0.1", 30.0)
+    assert settings.sip.listen == ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
+    assert (settings.http.host, settings.shutdown.drain_seconds) == ("127.0.0.1", 30.0)
     assert settings.queues["service"].name == "service"
     assert settings.trunks[0].codecs == ("PCMA", "PCMU")
 
@@ -47,14 +48,20 @@ def test_a_whole_number_will_do_for_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("added", "told"), [
-    ("[sip]\nprot = 5060", "[sip] prot: unknown setting; did you mean 'port'?"),
-    ("[sip]\nxyz = 1", "[sip] xyz: unknown setting; known here: host, port"),
+    ("[sip]\nlissen = []", "[sip] lissen: unknown setting; did you mean 'listen'?"),
+    ("[sip]\nxyz = 1", "[sip] xyz: unknown setting; known here: listen, external_host"),
     ("[sipp]\nport = 1", "sipp: unknown setting; did you mean 'sip'?"),
-    ('[sip]\nport = "5060"', "[sip] port: '5060' is not a whole number"),
-    ("[sip]\nport = true", "[sip] port: True is not a whole number"),
-    ("[sip]\nport = 70000", "[sip] port: 70000 is no port; 1 to 65535"),
-    ('[sip]\nhost = "localhost"', "[sip] host: 'localhost' is no address; write it in numbers: 192.0.2.1"),
-    ('[sip]\nadvertised = "sip.example"', "[sip] advertised: 'sip.example' is no address; write it in numbers"),
+    ('[http]\nport = "5060"', "[http] port: '5060' is not a whole number"),
+    ("[http]\nport = true", "[http] port: True is not a whole number"),
+    ("[http]\nport = 70000", "[http] port: 70000 is no port; 1 to 65535"),
+    ('[sip]\nlisten = ["udp:localhost:5060"]', "[sip] listen: 'udp:localhost:5060' is no address; write transport:"),
+    ('[sip]\nlisten = ["0.0.0.0:5060"]', "[sip] listen: '0.0.0.0:5060' is no address; write transport:host:port"),
+    ('[sip]\nlisten = ["udp:[::]:0"]', "[sip] listen: 'udp:[::]:0' is no address; write transport:host:port"),
+    ("[sip]\nlisten = []", "[sip] listen: is empty; name at least one address"),
+    ('[sip]\nlisten = ["tls:0.0.0.0:5061"]', "[sip.tls] certificate: is missing; tls: and wss: addresses need one"),
+    ('[sip]\nexternal_host = "sip.example"', "[sip] external_host: 'sip.example' is no address; write it in numbers"),
+    ('[sip]\nlocal_networks = ["lan"]', "[sip] local_networks: 'lan' is no address or network; write 192.0.2.7"),
+    ("[sip]\nmax_connections = 0", "[sip] max_connections: 0 is not possible; give 1 to 100000"),
     ("[http]\nport = 0", "[http] port: 0 is no port"),
     ("[http]\nhost = 5", "[http] host: 5 is not text in quotes"),
     ('[http]\ntoken = "short"', "[http] token: is shorter than 16 characters; leave it empty"),

@@ -94,7 +94,7 @@ async def answer_and_wait(incoming: IncomingCall) -> None:
 async def running(**changes: Any) -> AsyncIterator[Switchboard]:
     """An exchange: trunk ``carrier`` sends from 127.0.0.2, everybody else is a stranger."""
     settings: dict[str, Any] = {
-        "listen_port": 0,
+        "listen": (Address("127.0.0.1", 0),),
         "trunks": (Trunk("carrier", (ip_network("127.0.0.2/32"),), trusted=True),),
         "numbers": frozenset({"4008001234"}),
         "hold_music": MUSIC,

@@ -21,7 +21,8 @@ from telephony.sip.events import Requested, SipEvent
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Message
 from telephony.sip.uri import Uri
-from telephony.transport.udp import UdpTransport, bind
+from telephony.transport.shell import Shell
+from telephony.transport.udp import Datagrams, bind
 
 E = TypeVar("E", bound=SipEvent)
 T1 = 0.1
@@ -36,12 +37,12 @@ class Softphone:
         self, ip: str = "127.0.0.2", user: str = "13800138000", codecs: Sequence[Codec] = (Codec.PCMA, Codec.PCMU)
     ) -> None:
         self.ip, self.user, self.codecs = ip, user, tuple(codecs)
-        sock = bind(ip, 0, 65536)
+        sock = bind(Address(ip, 0), 65536)
         self.address = Address(ip, sock.getsockname()[1])
         self._sock = sock
         config = EndpointConfig(host=ip, port=self.address.port, contact_user=user, t1=T1, t2=8 * T1, t4=10 * T1)
         self.sip = Endpoint(config)
-        self.shell = UdpTransport(self.sip, SystemClock(), self._take, Counter())
+        self.shell = Shell(self.sip, SystemClock(), self._take, Counter())
         self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.rtp.bind((ip, 0))
         self.rtp.setblocking(False)
@@ -51,11 +52,11 @@ class Softphone:
         self._sequence = 0
 
     async def __aenter__(self) -> Self:
-        self.shell.open(self._sock)
+        await self.shell.open(Datagrams([self._sock]))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.shell.close()
+        await self.shell.close()
         self.rtp.close()
 
     @property

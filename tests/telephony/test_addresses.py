@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from telephony.config import TelephonyConfig
+from telephony.sip.address import Address, Transport
+from telephony.transport.tls import TlsFiles
+
+NATTED = {"external_host": "203.0.113.1"}
 
 
 @pytest.mark.parametrize(
-    ("listening", "advertised", "peer", "told"),
+    ("listening", "settings", "peer", "told"),
     [
-        ("127.0.0.1", "", "192.0.2.77", "127.0.0.1"),
-        ("0.0.0.0", "192.0.2.1", "127.0.0.9", "192.0.2.1"),
-        ("0.0.0.0", "", "127.0.0.9", "127.0.0.1"),
-        ("::", "", "::1", "::1"),
+        ("udp:127.0.0.1:5060", {}, "192.0.2.77", "127.0.0.1"),
+        ("udp:0.0.0.0:5060", {}, "127.0.0.9", "127.0.0.1"),
+        ("udp:[::]:5060", {}, "::1", "::1"),
+        ("udp:0.0.0.0:5060", NATTED, "192.0.2.77", "203.0.113.1"),
+        ("udp:0.0.0.0:5060", NATTED, "127.0.0.9", "127.0.0.1"),
+        ("udp:0.0.0.0:5060", {**NATTED, "local_networks": ()}, "127.0.0.9", "203.0.113.1"),
+        ("udp:[::]:5060", NATTED, "::1", "::1"),
     ],
 )
-def test_a_far_side_is_told_the_address_that_reaches_us(listening: str, advertised: str, peer: str, told: str) -> None:
-    assert TelephonyConfig(listen_host=listening, advertised_host=advertised).host_towards(peer) == told
+def test_a_far_side_is_told_the_address_that_reaches_us(
+    listening: str, settings: dict[str, Any], peer: str, told: str
+) -> None:
+    config = TelephonyConfig(listen=(Address.parse(listening),), **settings)
+    assert config.host_towards(peer) == told
+
+
+LISTEN = tuple(map(Address.parse, (
+    "udp:127.0.0.1:5060", "udp:127.0.0.2:5070", "udp:[::1]:5080", "tcp:127.0.0.1:5062", "tls:127.0.0.1:5061",
+)))
+
+
+@pytest.mark.parametrize(("peer", "own"), [
+    (Address("127.0.0.9", 5), "udp:127.0.0.1:5060"),
+    (Address("127.0.0.9", 5, listener=1), "udp:127.0.0.2:5070"),
+    (Address("::1", 5), "udp:[::1]:5080"),
+    (Address("127.0.0.9", 5, Transport.TCP), "tcp:127.0.0.1:5062"),
+    (Address("127.0.0.9", 5, Transport.TLS), "tls:127.0.0.1:5061"),
+])
+def test_via_and_contact_name_the_listening_address_of_the_way(peer: Address, own: str) -> None:
+    assert TelephonyConfig(listen=LISTEN, tls=TlsFiles(Path("cert.pem"))).own(peer) == Address.parse(own)
