@@ -76,7 +76,7 @@ class Admission:
                 who, called = self._phone(request, now), self._numbers.find(request)
             if called is None:
                 raise Refused(404, "unknown_number")
-            offered, agreed = self._offer(request, source.host, codecs, secured)
+            offered, agreed = self._offer(request, codecs, secured)
         except SipParseError as error:
             raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
         return Admitted(name, codecs, called, who, originally_called(request), offered, agreed, secured)
@@ -89,7 +89,7 @@ class Admission:
         return Calling(found.number or found.user, found.display_name)
 
     def _offer(
-        self, request: Request, far: str, codecs: Sequence[Codec], secured: bool
+        self, request: Request, codecs: Sequence[Codec], secured: bool
     ) -> tuple[sdp.Session | None, sdp.Agreed | None]:
         if not request.body:
             return None, None
@@ -97,7 +97,7 @@ class Admission:
             raise Refused(415, "no_sdp", headers=(("Accept", "application/sdp"),))
         try:
             offered = sdp.parse(request.body)
-            noise, version = self._config.comfort_noise, self._config.version_towards(far)
+            noise, version = self._config.comfort_noise, self._config.ip_version
             return offered, sdp.negotiate(offered, codecs, ip_version=version, comfort_noise=noise, secured=secured)
         except sdp.SdpError as error:
             raise Refused(400, "malformed_sdp", str(error)) from None

@@ -22,6 +22,8 @@ LOCAL: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in (
     "::1/128", "fc00::/7", "fe80::/10",
 ))
 """Networks that are never on the far side of a NAT in front of us."""
+FAR4, FAR6 = "192.0.2.1", "2001:db8::1"
+"""Addresses for documentation: whatever leads there is the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class TelephonyConfig:
     @property
     def contact_host(self) -> str:
         """Our address for everybody: that of the way out, where there are several."""
-        return self.host_towards("2001:db8::1" if ":" in self.listen[0].host else "192.0.2.1")  # documentation
+        host = self.listen[0].host
+        return self._seen(host, FAR6 if version(host) == 6 else FAR4)
 
     def listening(self, peer: Address) -> Address:
         """Which of our listening addresses the far side at ``peer`` speaks to."""
@@ -98,23 +101,28 @@ class TelephonyConfig:
         at = self.listening(peer)
         return Address(self._seen(at.host, peer.host), at.port, peer.transport)
 
+    @property
+    def media_host(self) -> str:
+        """Where the sockets of media are bound. The media core speaks IPv4, also where signalling speaks IPv6."""
+        hosts = {at.host for at in self.listen if version(at.host) == 4}
+        return hosts.pop() if len(hosts) == 1 else "0.0.0.0"
+
     def host_towards(self, peer: str) -> str:
-        """Which of our addresses the far side's media at ``peer`` reach us at."""
-        return self._seen(self.bound_towards(peer), peer)
+        """Which of our addresses the media of the far side at ``peer`` reach us at."""
+        return self._seen(self.media_host, peer)
 
-    def bound_towards(self, peer: str) -> str:
-        """Where the sockets of media with ``peer`` are bound."""
-        hosts = {at.host for at in self.listen if version(at.host) == version(peer)} or {self.listen[0].host}
-        return hosts.pop() if len(hosts) == 1 else "::" if version(peer) == 6 else "0.0.0.0"
-
-    def version_towards(self, peer: str) -> int:
-        """4 or 6: the IP version of our media towards ``peer``."""
-        return version(self.bound_towards(peer))
+    @property
+    def ip_version(self) -> int:
+        """That of our media."""
+        return version(self.media_host)
 
     def _seen(self, host: str, peer: str) -> str:
+        """What ``peer`` sees of a socket of ours that is bound to ``host``."""
         if self.external_host and version(self.external_host) == version(host) and not self._local(peer):
             return self.external_host
-        return _own_address_towards(peer) if ipaddress.ip_address(host).is_unspecified else host
+        if host not in ("0.0.0.0", "::"):
+            return host
+        return _own_address_towards(peer if version(peer) == version(host) else FAR4)
 
     def _local(self, peer: str) -> bool:
         address = ipaddress.ip_address(peer)

@@ -188,7 +188,7 @@ class Leg:
 
     def open_audio(self) -> Audio:
         """Take a port. Raises OSError when there is none."""
-        audio = Audio(self._office.media, self._office.config.bound_towards(self.offers.far), self._media_event)
+        audio = Audio(self._office.media, self._office.config.media_host, self._media_event)
         self.offers.audio = audio
         return audio
 

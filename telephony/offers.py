@@ -36,7 +36,7 @@ class Offers:
         return self.answer(offered, sdp.negotiate(
             offered,
             self._preferred(),
-            ip_version=self.config.version_towards(self.far),
+            ip_version=self.config.ip_version,
             comfort_noise=self.config.comfort_noise,
             secured=self.secured,
             current=self.audio.keys,
@@ -64,7 +64,7 @@ class Offers:
             sdp.accept(
                 sdp.parse(body),
                 self.codecs,
-                ip_version=self.config.version_towards(self.far),
+                ip_version=self.config.ip_version,
                 comfort_noise=self.config.comfort_noise,
                 offered=self._key_lines,
             )

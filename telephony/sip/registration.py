@@ -77,7 +77,8 @@ class Registrar:
         return self._bindings.of(user, now)
 
     def load(self, bindings: Iterable[Binding]) -> None:
-        """Take over bindings that were kept elsewhere, when all connections are closed; those of a user who has some by now are out of date."""
+        """Take over bindings that were kept elsewhere: their connections are closed by now, and those of a user who has
+        some already are out of date."""
         by_user: dict[str, list[Binding]] = {}
         for binding in bindings:
             if (left := binding.unconnected()) is not None:

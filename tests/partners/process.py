@@ -21,7 +21,7 @@ def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
     """A UDP (or TCP) port that is free on ``ip``, below those that the kernel hands out: nobody gets it by chance
     between this look and the use."""
     while True:
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind) as probe:
             port = random.SystemRandom().randrange(10_000, 20_000, 2)
             try:
                 probe.bind((ip, port))

@@ -42,14 +42,21 @@ class Sipp:
     """One SIPp process with one call, and the line that its SDP names."""
 
     def __init__(self, scenario: str, *, ip: str = "127.0.0.2", port: int = 0, payload_type: int = PCMA,
-                 formats: str = "", pause_ms: int = 0, calls: int = 1) -> None:
+                 formats: str = "", pause_ms: int = 0, calls: int = 1, over: str = "udp") -> None:
+        """``over`` is udp or tcp; with an ``ip`` of IPv6 the audio is IPv4 all the same."""
+        self.over_tcp = over == "tcp"
+        self.host = f"[{ip}]" if ":" in ip else ip
         self.scenario = SCENARIOS / f"{scenario}.xml"
-        self.ip, self.port = ip, port or free_port(ip)
+        self.ip, self.port = ip, port or free_port(ip, self._kind)
         self.pause_ms, self.calls = pause_ms, calls
         self.formats = formats or f"{payload_type} 101"
-        self.line = Line(ip, payload_type)
+        self.line = Line("127.0.0.3" if ":" in ip else ip, payload_type)
         self._call_ids = f"{uuid.uuid4().hex}-%u"
         self._orders = itertools.count(1)
+
+    @property
+    def _kind(self) -> socket.SocketKind:
+        return socket.SOCK_STREAM if self.over_tcp else socket.SOCK_DGRAM
 
     def _target(self) -> list[str]:
         return []
@@ -58,11 +65,15 @@ class Sipp:
         return {"ear_ip": self.line.address[0], "ear_port": str(self.line.address[1]), "formats": self.formats}
 
     def _scenario(self) -> str:
-        return self.scenario.read_text()
+        text = self.scenario.read_text()
+        if self.over_tcp:
+            text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+        return text
 
     def _command(self) -> list[str]:
         keys = [word for name, value in self._keys().items() for word in ("-key", name, value)]
-        return ["sipp", *self._target(), "-sf", "scenario.xml", "-i", self.ip, "-p", str(self.port),
+        return ["sipp", *self._target(), "-sf", "scenario.xml", "-i", self.host, "-p", str(self.port),
+                "-t", "t1" if self.over_tcp else "u1",
                 "-bind_local", "-nostdin", "-m", str(self.calls), "-d", str(self.pause_ms), "-aa",
                 "-cid_str", self._call_ids, "-trace_msg", "-message_file", "messages.log",
                 "-trace_err", "-error_file", "errors.log", *keys]
@@ -98,7 +109,7 @@ class Sipp:
     @property
     def listening(self) -> bool:
         """Whether SIPp has bound its port."""
-        return not port_is_free(self.ip, self.port)
+        return not port_is_free(self.ip, self.port, self._kind)
 
     @property
     def messages(self) -> list[Wire]:
@@ -162,7 +173,7 @@ class Sipp:
         text = (f"{what} sip:sipp@{self.ip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-order-{number}\r\n"
                 f"From: <sip:test@127.0.0.1>;tag=test\r\nTo: <sip:sipp@{self.ip}>\r\nCall-ID: {self._call_id()}\r\n"
                 f"CSeq: 0 {what}\r\nContent-Length: 0\r\n\r\n")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with socket.socket(socket.AF_INET6 if ":" in self.ip else socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(text.encode(), (self.ip, self.port))
 
     def _invites(self) -> list[Wire]:
@@ -230,21 +241,22 @@ class SippCaller(Sipp):
     def __init__(self, server: tuple[str, int], dialled: str, *, number: str | None = "13800138000", name: str = "",
                  asserted: str | None = None, ip: str = "127.0.0.2", port: int = 0, scenario: str = "uac_call",
                  payload_type: int = PCMA, formats: str = "", pause_ms: int = 0, headers: Sequence[str] = (),
-                 digits: str = "", calls: int = 1) -> None:
+                 digits: str = "", calls: int = 1, over: str = "udp") -> None:
         """``number`` goes into From (None: withheld), ``asserted`` into P-Asserted-Identity; ``headers`` are further
         header lines. ``formats`` overrides the payload types offered; ``pause_ms`` and ``digits`` are for the timed
         scenarios."""
         super().__init__(scenario, ip=ip, port=port, payload_type=payload_type, formats=formats, pause_ms=pause_ms,
-                         calls=calls)
+                         calls=calls, over=over)
         self.server, self.dialled, self.digits_to_press = server, dialled, digits
         shown = f'"{name}" ' if name else ""
-        self.caller = WITHHELD if number is None else f"{shown}<sip:{number}@{ip}>"
-        lines = [*([f"P-Asserted-Identity: <sip:{asserted}@{ip}>"] if asserted else []), *headers]
+        self.caller = WITHHELD if number is None else f"{shown}<sip:{number}@{self.host}>"
+        lines = [*([f"P-Asserted-Identity: <sip:{asserted}@{self.host}>"] if asserted else []), *headers]
         # An empty line would end the header, so there is always one to write.
         self.identity = "\r\n".join(lines) or "Subject: telephone call"
 
     def _target(self) -> list[str]:
-        return [f"{self.server[0]}:{self.server[1]}"]
+        host, port = self.server
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 
     def _keys(self) -> dict[str, str]:
         keys = super()._keys() | {"caller": self.caller, "identity": self.identity, "dialled": self.dialled}
@@ -279,14 +291,14 @@ class SippAgent(Sipp):
 
     def __init__(self, user: str = "1001", *, ip: str = "127.0.0.5", port: int = 0, answer_after: float = 0.2,
                  scenario: str = "uas_agent", refusal: str = "486 Busy Here", payload_type: int = PCMA,
-                 calls: int = 1) -> None:
+                 calls: int = 1, over: str = "udp") -> None:
         super().__init__(scenario, ip=ip, port=port, payload_type=payload_type,
-                         pause_ms=round(answer_after * 1000), calls=calls)
+                         pause_ms=round(answer_after * 1000), calls=calls, over=over)
         self.user, self.refusal = user, refusal
 
     @property
     def contact(self) -> str:
-        return f"sip:{self.user}@{self.ip}:{self.port}"
+        return f"sip:{self.user}@{self.host}:{self.port}" + (";transport=tcp" if self.over_tcp else "")
 
     def _keys(self) -> dict[str, str]:
         return super()._keys() | {"user": self.user}

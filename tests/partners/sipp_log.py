@@ -59,7 +59,7 @@ class MessageLog:
     """SIPp's message log (``-trace_msg``), read as it grows."""
 
     _entry = re.compile(rb"-{40,} (\d{4}-\d\d-\d\d)[ \t]([\d:.]+)[^\n]*\n"
-                        rb"UDP message (sent|received) [\[(](\d+)(?: bytes\):|\] bytes :)\n\n")
+                        rb"(?:UDP|TCP) message (sent|received) [\[(](\d+)(?: bytes\):|\] bytes :)\n\n")
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -19,11 +19,9 @@ NATTED = {"external_host": "203.0.113.1"}
     [
         ("udp:127.0.0.1:5060", {}, "192.0.2.77", "127.0.0.1"),
         ("udp:0.0.0.0:5060", {}, "127.0.0.9", "127.0.0.1"),
-        ("udp:[::]:5060", {}, "::1", "::1"),
         ("udp:0.0.0.0:5060", NATTED, "192.0.2.77", "203.0.113.1"),
         ("udp:0.0.0.0:5060", NATTED, "127.0.0.9", "127.0.0.1"),
         ("udp:0.0.0.0:5060", {**NATTED, "local_networks": ()}, "127.0.0.9", "203.0.113.1"),
-        ("udp:[::]:5060", NATTED, "::1", "::1"),
     ],
 )
 def test_a_far_side_is_told_the_address_that_reaches_us(
@@ -31,6 +29,13 @@ def test_a_far_side_is_told_the_address_that_reaches_us(
 ) -> None:
     config = TelephonyConfig(listen=(Address.parse(listening),), **settings)
     assert config.host_towards(peer) == told
+    assert config.own(Address(peer, 40000)) == Address(told, 5060)
+
+
+def test_over_ipv6_only_the_signalling_goes() -> None:
+    config = TelephonyConfig(listen=(Address.parse("udp:[::1]:5060"), Address.parse("udp:127.0.0.1:5060")))
+    assert config.own(Address("::1", 40000)).host == "::1"
+    assert (config.media_host, config.ip_version) == ("127.0.0.1", 4)
 
 
 LISTEN = tuple(map(Address.parse, (

@@ -1,0 +1,67 @@
+"""SIPp over TCP and over IPv6: a program that we did not write, on other ways than UDP over IPv4."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from ipaddress import ip_network
+
+import pytest
+
+from calls.call import Call
+from telephony.incoming import IncomingCall
+from telephony.sip.address import Address
+from telephony.trunks import Trunk
+from tests.partners.sipp import SippAgent, SippCaller
+from tests.telephony.conftest import Switchboard, running
+from tests.telephony.test_exchange_sipp import HOTLINE, REPLY, SENTENCE
+
+LISTEN = tuple(map(Address.parse, ("udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0")))
+CARRIERS = (Trunk("carrier", (ip_network("127.0.0.2/32"), ip_network("::1/128"))),)
+WAYS = pytest.mark.parametrize(("over", "far", "near"), [
+    ("tcp", "127.0.0.2", "127.0.0.1"), ("udp", "::1", "::1"), ("tcp", "::1", "::1"),
+])
+
+
+@pytest.fixture
+async def everywhere() -> AsyncIterator[Switchboard]:
+    async with running(listen=LISTEN, trunks=CARRIERS) as board:
+        yield board
+
+
+@WAYS
+async def test_a_sipp_calls_and_is_heard(everywhere: Switchboard, over: str, far: str, near: str) -> None:
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        await incoming.phone.ended()
+
+    everywhere.serve = serve
+    server = (near, everywhere.telephony.port)
+    async with SippCaller(server, HOTLINE, ip=far, over=over, scenario="uac_answered", calls=5, pause_ms=20) as sipp:
+        assert await sipp.ended(20) == 0
+    assert len(everywhere.incoming) == 5
+    await everywhere.leaves_nothing_behind()
+
+
+@WAYS
+async def test_two_sipps_hear_each_other(everywhere: Switchboard, over: str, far: str, near: str) -> None:
+    async with SippAgent(ip="::1" if ":" in far else "127.0.0.5", over=over) as agent:
+
+        async def serve(incoming: IncomingCall) -> None:
+            call = Call(incoming.phone.id, incoming.trunk, incoming.called, None, "main", datetime.now(UTC))
+            await incoming.phone.answer()
+            phone = await everywhere.telephony.ring(agent.contact, call=call, shown=None)
+            async with everywhere.telephony.joined(incoming.phone, phone):
+                await phone.ended()
+
+        everywhere.serve = serve
+        async with SippCaller((near, everywhere.telephony.port), HOTLINE, ip=far) as sipp:
+            await sipp.answered()
+            await agent.connected()
+            sipp.says(SENTENCE)
+            agent.says(REPLY)
+            await agent.hears(SENTENCE)
+            await sipp.hears(REPLY)
+            await sipp.hang_up()
+            assert (await sipp.ended(), await agent.ended()) == (0, 0)
+    await everywhere.leaves_nothing_behind()
