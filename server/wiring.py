@@ -205,8 +205,7 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
     sip = settings.sip
     return TelephonyConfig(
         listen=sip.addresses, external_host=sip.external_host, realm=sip.realm,
-        local_networks=tuple(ipaddress.ip_network(text, strict=False) for text in sip.local_networks),
-        tls=sip.tls,
+        local_networks=sip.networks, tls=sip.tls,
         limits=Limits(sip.max_connections, sip.max_connections_per_source, sip.idle_seconds),
         trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside,
         numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,

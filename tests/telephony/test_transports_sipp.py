@@ -11,7 +11,7 @@ import pytest
 from calls.call import Call
 from telephony.incoming import IncomingCall
 from telephony.sip.address import Address
-from telephony.trunks import Trunk
+from telephony.trunking import Trunk
 from tests.partners.sipp import SippAgent, SippCaller
 from tests.telephony.conftest import Switchboard, running
 from tests.telephony.test_exchange_sipp import HOTLINE, REPLY, SENTENCE
