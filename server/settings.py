@@ -14,6 +14,7 @@ from server.defence_settings import Defence
 from server.sip_settings import Sip
 from server.trunk_settings import TrunkSettings
 from telephony.admission import PHONES
+from telephony.overload import LoadLimits
 from telephony.trunking.tolls import TollRules
 
 
@@ -135,6 +136,7 @@ class Settings:
     recordings: Recordings = field(default_factory=Recordings)
     shutdown: Shutdown = field(default_factory=Shutdown)
     outside: TollRules = field(default_factory=TollRules)
+    limits: LoadLimits = field(default_factory=LoadLimits)
 
 
 def load_settings(path: Path) -> Settings:

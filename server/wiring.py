@@ -207,7 +207,7 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
         listen=sip.addresses, external_host=sip.external_host, realm=sip.realm,
         local_networks=sip.networks, tls=sip.tls,
         limits=Limits(sip.max_connections, sip.max_connections_per_source, sip.idle_seconds),
-        trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside,
+        trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside, load=settings.limits,
         numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
         agent_silence=sip.agent_silence, secured=sip.secured,
         comfort_noise=sip.comfort_noise, codecs=tuple(Codec[name] for name in sip.codecs),

@@ -13,7 +13,7 @@ from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import is_token, number, param, parse_params, quote, split_list
 from telephony.sip.message import Message
 
-NORMAL, NO_ANSWER, NON_SELECTED = 16, 19, 26
+NORMAL, NO_ANSWER, NON_SELECTED, NO_CIRCUIT = 16, 19, 26, 34
 
 TEXTS: Mapping[int, str] = {
     1: "Unallocated number", 2: "No route to network", 3: "No route to destination", 16: "Normal call clearing",

@@ -11,6 +11,7 @@ from calls.errors import ConfigError
 from media.engine import Codec
 from telephony.sip.address import Address, Transport
 from telephony.sip.defence import DefenceConfig
+from telephony.overload import LoadLimits
 from telephony.transport.connections import Limits
 from telephony.transport.tls import TlsFiles
 from telephony.trunking import Trunk
@@ -48,6 +49,8 @@ class TelephonyConfig:
     trunks: tuple[Trunk, ...] = ()
     outside: TollRules = field(default_factory=TollRules)
     """Which outside numbers may be dialled, and how much; none unless its prefixes say so."""
+    load: LoadLimits = field(default_factory=LoadLimits)
+    """How many calls are taken."""
     numbers: frozenset[str] = frozenset()
     """The called numbers that are ours; every other is 404."""
     codecs: tuple[Codec, ...] = (Codec.PCMA, Codec.PCMU)

@@ -23,6 +23,7 @@ from telephony import bridge
 from telephony.admission import Admission, Refused
 from telephony.bridge import Bridge, NotPossible
 from telephony.caller import CallerLeg
+from telephony.causes import NO_CIRCUIT, reason_headers
 from telephony.config import TelephonyConfig
 from telephony.dialling import DialledLeg, first_to_answer
 from telephony.enrolment import Enrolments
@@ -31,6 +32,7 @@ from telephony.guarding import BanStore, Guarding
 from telephony.incoming import IncomingCall
 from telephony.leg import Leg, Office
 from telephony.outside import Outside, Wanted
+from telephony.overload import Overload
 from telephony.phones import Accounts, BindingStore, Phones
 from telephony.routes import Routes, resolve
 from telephony.sip.address import Address
@@ -44,7 +46,7 @@ from telephony.transport.links import bind_all, links
 from telephony.transport.shell import Shell
 from telephony.transport.tls import Tls
 from telephony.trunking import Trunks
-from telephony.trunking.carriers import Carriers
+from telephony.trunking.carriers import Carriers, Line
 from telephony.trunking.identity import Shown
 from telephony.trunking.tolls import Tolls
 
@@ -83,6 +85,7 @@ class Telephony:
         self._routes = Routes(config, self.phones)
         self.carriers = Carriers(trunks, lambda kind, more: note(Event(kind, clock.now(), details=more)), resolve)
         self.tolls = Tolls(config.outside)
+        self.overload = Overload(config.load)
         self._outside = Outside(self.carriers, self.tolls, clock, note, resolve)
         self._music = Sound(config.hold_music)
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
@@ -113,6 +116,7 @@ class Telephony:
                 t4=10 * config.t1,
                 admit=self._admit,
                 guard=self._guarding.defence,
+                overloaded=self._overloaded,
             )
         )
         timed = (self.phones, self._enrolments, self.carriers)
@@ -278,6 +282,7 @@ class Telephony:
             if self._draining:
                 raise Refused(503, "draining", headers=(("Retry-After", str(self._config.retry_after)),))
             admitted = self._admission.decide(event.request, event.source, now)
+            line = self._channel(admitted.trunk)
         except Refused as refused:
             self.counters[refused.counter] += 1
             self.office.sip.endpoint.reject(event.call, refused.status, now, refused.reason, refused.headers)
@@ -300,7 +305,27 @@ class Telephony:
         )
         task = asyncio.create_task(self._serve(leg, incoming), name=f"call {leg.id}")
         self._tasks[task] = leg
+        if line is not None:
+            line.incoming += 1
+            task.add_done_callback(lambda _: line.left())
         task.add_done_callback(self._tasks.pop)
+
+    def _overloaded(self) -> int:
+        """Seconds that a new caller is asked to wait, or 0."""
+        wait = self.overload.refuses(len(self._tasks), self._clock.monotonic())
+        self.counters["overloaded"] += wait > 0
+        return wait
+
+    def _channel(self, trunk: str) -> Line | None:
+        """A channel of the trunk that a call comes in by; None for one of our phones. Raises Refused where all are
+        taken."""
+        line = self.carriers.lines.get(trunk)
+        if line is not None and line.full():
+            status, headers = line.trunk.when_full, reason_headers(NO_CIRCUIT)
+            if status == 503:
+                headers.append(("Retry-After", str(self.overload.limits.retry_after)))
+            raise Refused(status, "trunk_full", headers=headers)
+        return line
 
     def _requested(self, event: Requested) -> None:
         endpoint, now = self.office.sip.endpoint, self._clock.monotonic()

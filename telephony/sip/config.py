@@ -67,6 +67,8 @@ class EndpointConfig:
     """Asked before any state is kept for a request outside dialogs: None admits it, a status refuses it statelessly."""
     guard: Guard | None = None
     """Asked before a message is parsed, and before one is sent; None lets everything pass."""
+    overloaded: Callable[[], int] | None = None
+    """Asked for every new INVITE that was admitted: seconds for the Retry-After of a stateless 503, or 0 to take it."""
     ids: Callable[[], str] = _new_id
     """Where tags, branches, Call-IDs and client nonces come from."""
     chance: Callable[[], float] = field(default=random.SystemRandom().random)

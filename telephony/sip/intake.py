@@ -92,6 +92,8 @@ class Intake:
         status = core.config.admit(request, source) if core.config.admit is not None else None
         if status is not None:
             core.refuse(request, status)
+        elif request.method == "INVITE" and core.config.overloaded is not None and (wait := core.config.overloaded()):
+            core.refuse(request, 503, [("Retry-After", str(wait))])
         elif not self._understood(request):
             return
         elif core.merged(request):

@@ -65,6 +65,10 @@ class Line:
         """One of our calls there is over."""
         self.outgoing -= 1
 
+    def left(self) -> None:
+        """One of the calls that came in there is over."""
+        self.incoming -= 1
+
 
 class Carriers:
     """All lines; woken by the transport's timer and fed with responses outside dialogs."""
