@@ -54,7 +54,7 @@ def test_beyond_its_capacity_it_serves_nearly_as_many_as_at_its_best(times: floa
 
 
 def test_without_the_controller_it_would_serve_nobody_in_time() -> None:
-    assert goodput(2 / SERVED, Overload(LoadLimits(behind=0)))[0] < 0.1 / SERVED
+    assert goodput(2 / SERVED, Overload(LoadLimits(behind=0)))[0] < 0.2 / SERVED, "but for those of the first second"
 
 
 def test_within_its_capacity_nobody_is_refused() -> None:
