@@ -120,7 +120,7 @@ class Telephony:
             )
         )
         timed = (self.phones, self._enrolments, self.carriers)
-        sip = Shell(endpoint, self._clock, self._dispatch, self.counters, also=timed)
+        sip = Shell(endpoint, self._clock, self._dispatch, self.counters, timed, self.overload.read)
         self._office = Office(config, sip, self._media, self.counters, {})
         await self.phones.start()
         await self._guarding.start()

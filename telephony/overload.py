@@ -45,15 +45,16 @@ class Overload:
     def __init__(self, limits: LoadLimits) -> None:
         self.limits = limits
         self.refused = 0
-        self._busy_since: float | None = None
+        self._busy_since: dict[int, float] = {}
+        """Since when each socket that has more to read has not been empty."""
         self._tokens = self._at = 0.0
 
-    def read(self, all_of_it: bool, now: float) -> None:
-        """The socket was read: to its end, or only as much as one turn allows."""
+    def read(self, socket: int, all_of_it: bool, now: float) -> None:
+        """A socket, named by its number, was read: to its end, or only as much as one turn allows."""
         if all_of_it:
-            self._busy_since = None
-        elif self._busy_since is None:
-            self._busy_since = now
+            self._busy_since.pop(socket, None)
+        else:
+            self._busy_since.setdefault(socket, now)
 
     def refuses(self, running: int, now: float) -> int:
         """Seconds for Retry-After where a new call beside so many that run is one too many; 0 takes it."""
@@ -67,7 +68,8 @@ class Overload:
         return 0 < self.limits.calls <= running
 
     def _behind(self, now: float) -> bool:
-        return self._busy_since is not None and 0 < self.limits.behind <= now - self._busy_since
+        patience = self.limits.behind
+        return patience > 0 and any(now - since >= patience for since in self._busy_since.values())
 
     def _token(self, now: float) -> bool:
         """A bucket that holds one second's worth of calls."""

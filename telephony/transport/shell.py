@@ -44,9 +44,11 @@ class Shell:
         dispatch: Callable[[SipEvent], None],
         counters: Counter[str],
         also: Sequence[Timed] = (),
+        turns: Callable[[int, bool, float], None] = lambda socket, all_of_it, now: None,
     ) -> None:
+        """``turns`` is told whenever a datagram socket, by its number, was read: whether to its end, and when."""
         self.endpoint, self.counters = endpoint, counters
-        self._clock, self._dispatch = clock, dispatch
+        self._clock, self._dispatch, self._turns = clock, dispatch, turns
         self._timed: tuple[Timed, ...] = (endpoint, *also)
         self._links: dict[Transport, Link] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -76,6 +78,10 @@ class Shell:
     def received(self, data: bytes, source: Address) -> None:
         """A message, whole."""
         self.endpoint.receive(data, source, self.now())
+
+    def read(self, socket: int, all_of_it: bool) -> None:
+        """A turn of reading is over: messages are left where it was not ``all_of_it``."""
+        self._turns(socket, all_of_it, self.now())
 
     def unreachable(self, destination: Address) -> None:
         """The network refused what was sent there."""

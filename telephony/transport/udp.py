@@ -76,7 +76,7 @@ class Datagrams:
             sock.sendto(data, (to.host, to.port))
 
     def _readable(self, sock: socket.socket, number: int) -> None:
-        shell = self._shell
+        shell, all_of_it = self._shell, True
         for count in range(BATCH):
             try:
                 data, source = sock.recvfrom(MAX_DATAGRAM)
@@ -89,6 +89,9 @@ class Datagrams:
                 continue
             shell.counters["datagrams_in"] += 1
             shell.received(data, Address(source[0], source[1], Transport.UDP, number))
+        else:
+            all_of_it = False
+        shell.read(number, all_of_it)
         shell.flush()
 
     def _read_errors(self, sock: socket.socket, number: int) -> None:

@@ -41,7 +41,7 @@ def goodput(rate: float, overload: Overload, seconds: float = 8.0) -> tuple[floa
             if not refused and now - came < PATIENT:
                 taken += 1
                 longest = max(longest, now - came)
-        overload.read(not waiting and arrived / rate > now, now)
+        overload.read(0, not waiting and arrived / rate > now, now)
     return taken / seconds, longest
 
 
@@ -65,10 +65,12 @@ def test_within_its_capacity_nobody_is_refused() -> None:
 
 def test_a_burst_that_is_over_soon_is_taken_whole() -> None:
     overload = Overload(LoadLimits(behind=0.1))
-    overload.read(False, 10.0)
+    overload.read(0, False, 10.0)
     assert overload.refuses(0, 10.05) == 0
     assert overload.refuses(0, 10.11) > 0
-    overload.read(True, 10.12)
+    overload.read(1, True, 10.12)
+    assert overload.refuses(0, 10.12) > 0, "that was another socket"
+    overload.read(0, True, 10.12)
     assert overload.refuses(0, 10.12) == 0
 
 
