@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from calls.errors import ConfigError
 from media.engine import Codec
+from telephony.overload import LoadLimits
 from telephony.sip.address import Address, Transport
 from telephony.sip.defence import DefenceConfig
-from telephony.overload import LoadLimits
 from telephony.transport.connections import Limits
 from telephony.transport.tls import TlsFiles
 from telephony.trunking import Trunk
