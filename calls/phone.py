@@ -103,13 +103,17 @@ class Exchange(Protocol):
     """The switch room: rings phones and joins them."""
 
     async def ring(
-        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0,
+        early_media: bool = False,
     ) -> Phone:
         """Ring ``target`` and return the answered phone. A target is the user name of one of our phones (``1001``),
         a SIP URI (``sip:1001@127.0.0.1:5070``), or an outside number, tried in this order.
 
         ``shown`` is the number in From and P-Asserted-Identity, ``name`` its display name. Cancelling the
-        coroutine stops the ringing (CANCEL). Raises ``CallFailed`` on busy, rejection, no answer, unreachable.
+        coroutine stops the ringing (CANCEL). ``early_media`` lets the caller hear what the far side plays before it
+        answers: ringing tones and announcements of a carrier.
+
+        Raises ``CallFailed`` on busy, rejection, no answer, unreachable.
         """
 
     def joined(self, caller: Phone, agent: Phone) -> AbstractAsyncContextManager[Talk]:

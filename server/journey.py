@@ -144,7 +144,9 @@ async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary
     """Bridge the caller to an address or number. False when it was not answered."""
     diary.note("call.dialling", {"step": wish.step})
     try:
-        other = await parts.telephony.ring(wish.target, call=call, shown=call.number, answer_within=wish.answer_within)
+        other = await parts.telephony.ring(
+            wish.target, call=call, shown=call.number, answer_within=wish.answer_within, early_media=True
+        )
     except CallFailed as failure:
         diary.note("call.not_answered", {"status": failure.status, **_cause(failure.cause)})
         return False

@@ -36,6 +36,12 @@ class Sip:
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
     agent_silence: float = 8.0
     """Seconds that an agent's phone whose audio stopped has to say that it is there, or the caller gets another."""
+    caller_silence: float = 30.0
+    """Seconds without audio after which a caller is asked whether the line is still there; no answer ends the call."""
+    session_expires: int = 1800
+    """Seconds after which a call must be confirmed (RFC 4028) or ends, where the far side knows how; 0: never."""
+    min_se: int = 90
+    """The least such time that is taken from others."""
     secured: bool = False
     """Phones: calls with SRTP or not at all. false takes SRTP where a phone offers it."""
     comfort_noise: bool = False
@@ -58,11 +64,13 @@ class Sip:
         for name in ("max_connections", "max_connections_per_source"):
             if not 1 <= getattr(self, name) <= 100_000:
                 raise ConfigError(f"[sip] {name}", f"{getattr(self, name)} is not possible", "give 1 to 100000")
-        for name in ("idle_seconds", "agent_silence"):
+        for name in ("idle_seconds", "agent_silence", "caller_silence"):
             if not 1 <= getattr(self, name) <= 3600:
                 problem = f"{getattr(self, name):g} is not possible"
                 raise ConfigError(f"[sip] {name}", problem, "give seconds from 1 to 3600")
-
+        if self.session_expires and not 90 <= self.min_se <= self.session_expires:
+            raise ConfigError("[sip] session_expires, min_se", f"{self.session_expires} and {self.min_se} cannot be",
+                              "90 ≤ min_se ≤ session_expires (RFC 4028 section 4), or session_expires = 0")
 
     @property
     def addresses(self) -> tuple[Address, ...]:

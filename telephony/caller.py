@@ -14,6 +14,7 @@ from telephony import sdp
 from telephony.audio import Audio
 from telephony.causes import CAUSE_OF, reason_headers
 from telephony.leg import Leg, Office
+from telephony.liveness import Liveness
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class CallerLeg(Leg):
         self.call = call
         self._offered, self._agreed_on = offered, agreed
         self._acknowledgement: asyncio.Future[None] | None = None
+        pause = office.config.caller_silence
+        self._liveness = Liveness(self._ask, self._silent, self._gone, patience=None, pause=pause)
 
     @property
     def codec(self) -> Codec | None:
@@ -48,6 +51,19 @@ class CallerLeg(Leg):
         self._unanswered()
         self._sip.endpoint.ring(self.call, self._sip.now())
         self._sip.flush()
+
+    async def progress(self) -> bool:
+        """Send 183 with our SDP, so that what is played is heard before the answer (early media). False, and only
+        180 is sent, where the INVITE came without SDP: then nobody knows yet where to send to."""
+        self._unanswered()
+        if self._offered is None or self._agreed_on is None:
+            await self.ring()
+            return False
+        self._port_or_refusal()
+        body = self.offers.answer(self._offered, self._agreed_on)
+        self._sip.endpoint.ring(self.call, self._sip.now(), 183, body)
+        self._sip.flush()
+        return True
 
     async def reject(self, status: int, reason: str = "") -> None:
         if not 300 <= status <= 699:
@@ -81,7 +97,7 @@ class CallerLeg(Leg):
 
     def _port_or_refusal(self) -> Audio:
         try:
-            return self.open_audio()
+            return self.audio or self.open_audio()
         except OSError:
             self._office.counters["no_port"] += 1
             self.release(Hangup(Side.HOTLINE, 503, "no RTP port is free"), refuse_with=503)
@@ -99,3 +115,12 @@ class CallerLeg(Leg):
         waiting = self._acknowledgement
         if waiting is not None and not waiting.done() and self.hangup is None:
             waiting.set_result(None)
+
+    # -- is anybody there? ----------------------------------------------------------------------------------------
+
+    def _fell_silent(self, seconds: float) -> None:
+        self._liveness.doubt_later(self._office.config.caller_silence - seconds)
+
+    def _silent(self) -> bool:
+        """A caller may listen for long and say nothing, or hold: whoever answers the question stays."""
+        return self.answered and self.sends_nothing

@@ -65,6 +65,12 @@ class TelephonyConfig:
     """Against those who are neither trunk nor phone."""
     agent_silence: float = 8.0
     """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
+    caller_silence: float = 30.0
+    """Seconds without audio after which a caller is asked by OPTIONS, again and again; no answer ends the call."""
+    session_expires: int = 1800
+    """Seconds that a session lasts without a refresh (RFC 4028), where the far side knows timers; 0: no timers."""
+    min_se: int = 90
+    """The shortest session that is taken, in seconds."""
     retry_after: int = 30
     """Seconds named in Retry-After while draining."""
     hold_music: bytes = field(default=b"", repr=False)

@@ -14,7 +14,9 @@ from telephony.causes import CAUSE_OF, ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMA
 from telephony.leg import Leg, Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
-from telephony.sip.events import Answered, Failed, SipEvent
+from telephony.sip.calling import MOST_FORKS
+from telephony.sip.events import Answered, Failed, Ringing, SipEvent
+from telephony.sip.message import Response
 from telephony.sip.registering import retry_after
 from telephony.sip.uri import Uri
 from telephony.trunking.identity import Shown, identity
@@ -73,6 +75,10 @@ class DialledLeg(Leg):
     def __init__(self, office: Office, id: str, codecs: Sequence[Codec], *, for_call: str) -> None:
         super().__init__(office, id, codecs)
         self.for_call = for_call
+        self.listener: Leg | None = None
+        """Who hears the far side before it answers."""
+        self._early: dict[str, bytes] = {}
+        """To tag → SDP, of each phone of a fork that described itself before it answered."""
         self._picked_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def dial(self, route: Route, shown: Shown, answer_within: float) -> None:
@@ -100,6 +106,7 @@ class DialledLeg(Leg):
             hangup = self.hangup
             raise CallFailed(hangup.status if hangup else 480, "the leg ended while ringing") from None
         finally:
+            self._let_hear(0.0)
             if patience is not None:
                 patience.cancel()
             if not succeeded:
@@ -125,14 +132,35 @@ class DialledLeg(Leg):
 
     def take(self, event: SipEvent) -> None:
         match event:
+            case Ringing(response=response):
+                self._progressed(response)
             case Answered(response=response):
-                self._answered(response.body)
+                # What was agreed early, and arrived for certain, is not said again (RFC 6337 section 3.1.1).
+                self._answered(response.body or self._early.get(response.to_tag, b""))
             case Failed():
                 failed = failure(event)
                 self._failed(failed)
                 self.end(Hangup(self.side, failed.status, failed.reason, failed.cause))
             case _:
                 super().take(event)
+
+    def _progressed(self, response: Response) -> None:
+        """Early media: an answer of its own from each phone of a fork, the latest is heard (RFC 3960 section 3.1)."""
+        if not response.body or self._early.get(response.to_tag) == response.body:
+            return
+        try:
+            self.offers.answered(response.body)
+        except (sdp.SdpError, sdp.NotAcceptable):
+            self._office.counters["bad_answer"] += 1  # the call's own answer may be better
+            return
+        if len(self._early) < MOST_FORKS:
+            self._early[response.to_tag] = response.body
+        self._let_hear(1.0)
+
+    def _let_hear(self, gain: float) -> None:
+        listener = self.listener.audio if self.listener is not None else None
+        if listener is not None and self.audio is not None:
+            listener.hear(self.audio.node, gain)
 
     def _answered(self, body: bytes) -> None:
         try:

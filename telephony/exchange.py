@@ -111,6 +111,9 @@ class Telephony:
                 towards=config.own,
                 streams=True,
                 user_agent=config.user_agent,
+                supported=("100rel", "timer") if config.session_expires else ("100rel",),
+                session_expires=config.session_expires,
+                min_se=config.min_se,
                 t1=config.t1,
                 t2=8 * config.t1,
                 t4=10 * config.t1,
@@ -182,7 +185,8 @@ class Telephony:
     # -- calls.Exchange -------------------------------------------------------------------------------------------
 
     async def ring(
-        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0,
+        early_media: bool = False,
     ) -> Phone:
         """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
         if self._cutting:
@@ -195,6 +199,8 @@ class Telephony:
         for route in routes:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
             legs.append((DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id), route))
+        if early_media and len(legs) == 1:  # of several that ring at once nobody could be understood
+            legs[0][0].listener = self._caller_of(call.id)
         return await first_to_answer(legs, Shown(shown, name), answer_within)
 
     async def dial_out(
@@ -245,10 +251,12 @@ class Telephony:
         return self._talks[call_id]
 
     def _codec_of(self, call_id: str) -> Codec | None:
-        for leg in self.office.legs.values():
-            if leg.id == call_id and isinstance(leg, CallerLeg):
-                return leg.codec
-        return None
+        caller = self._caller_of(call_id)
+        return caller.codec if caller is not None else None
+
+    def _caller_of(self, call_id: str) -> CallerLeg | None:
+        callers = (leg for leg in self.office.legs.values() if isinstance(leg, CallerLeg))
+        return next((leg for leg in callers if leg.id == call_id), None)
 
     # -- events ---------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,8 @@ class Leg:
         self._keys_by_rtp = self._keys_by_info = False
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
-        self._liveness = Liveness(self._ask, self._silent, self._gone, office.config.agent_silence)
+        patience = office.config.agent_silence
+        self._liveness = Liveness(self._ask, self._silent, self._gone, patience=patience, pause=patience)
         self._when_over: list[Callable[[Hangup], object]] = []
 
     # -- calls.Phone: audio and keys ------------------------------------------------------------------------------
@@ -284,8 +285,8 @@ class Leg:
                     return
                 self._keys_by_rtp = True
                 self._pressed(key, by_rtp=True, in_band=in_band)
-            case RtpSilence():
-                self._liveness.doubt()
+            case RtpSilence(seconds=seconds):
+                self._fell_silent(seconds)
             case RecorderTrouble(reason=reason):
                 self._office.counters["recorder_trouble"] += 1
                 log.error("call %s: the recording cannot be written: %s", self.id, reason)
@@ -301,9 +302,18 @@ class Leg:
 
     # -- is anybody there? ----------------------------------------------------------------------------------------
 
+    def _fell_silent(self, seconds: float) -> None:
+        """No audio came for so long."""
+        self._liveness.doubt()
+
     def _silent(self) -> bool:
-        """Only a phone that we rang is asked, and only in a talk: elsewhere a party may well send no audio."""
-        if self.side is not Side.AGENT or self.peer is None or self.held or self.audio is None:
+        """A phone that we rang is asked only in a talk: elsewhere it may well send no audio."""
+        return self.peer is not None and not self.held and self.sends_nothing
+
+    @property
+    def sends_nothing(self) -> bool:
+        """No audio is coming at the moment."""
+        if self.audio is None or self.hangup is not None:
             return False
         age = self.audio.engine.stats(self.audio.node).last_packet_age_ms
         return age < 0 or age > SILENCE_MS

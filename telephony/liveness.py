@@ -1,4 +1,4 @@
-"""Is anybody there? A phone whose audio stopped is asked, and asked again for as long as it stays silent."""
+"""Is anybody there? Who sends no audio any more is asked, and asked again for as long as the silence lasts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Callable
 
 class Liveness:
     """``ask`` sends the question, ``silent`` says whether it is still worth asking, and ``gone`` is called when no sign
-    of life came within ``patience`` seconds."""
+    of life came within ``patience`` seconds; without patience the question's own time-out ends the dialog (RFC 3261
+    section 12.2.1.2). ``pause`` lies between an answer and the next question."""
 
     def __init__(
-        self, ask: Callable[[], object], silent: Callable[[], bool], gone: Callable[[], None], patience: float
+        self,
+        ask: Callable[[], object],
+        silent: Callable[[], bool],
+        gone: Callable[[], None],
+        *,
+        patience: float | None,
+        pause: float,
     ) -> None:
-        self._ask, self._silent, self._gone, self._patience = ask, silent, gone, patience
+        self._ask, self._silent, self._gone, self._patience, self._pause = ask, silent, gone, patience, pause
         self._timer: asyncio.TimerHandle | None = None
         self._asked = False
 
@@ -23,8 +30,15 @@ class Liveness:
             return
         self.stop()
         self._asked = True
-        self._timer = asyncio.get_running_loop().call_later(self._patience, self._gone)
+        if self._patience is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._patience, self._gone)
         self._ask()
+
+    def doubt_later(self, seconds: float) -> None:
+        """Ask after a while, should the silence last."""
+        if not self._asked:
+            self.stop()
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self.doubt)
 
     def answered(self, status: int) -> None:
         """A response to the question. Almost any is a sign of life: 408 and 481 end the dialog by themselves (RFC 3261
@@ -35,7 +49,7 @@ class Liveness:
         if status == 503:
             self._gone()
         else:  # a muted phone may send nothing for long, and be unplugged meanwhile
-            self._timer = asyncio.get_running_loop().call_later(self._patience, self.doubt)
+            self.doubt_later(self._pause)
 
     def stop(self) -> None:
         """Wait and ask no longer."""

@@ -91,7 +91,7 @@ class FakeExchange:
         self.cancelled: list[tuple[str, str]] = []
 
     async def ring(self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "",
-                   answer_within: float = 20.0) -> Phone:
+                   answer_within: float = 20.0, early_media: bool = False) -> Phone:
         self.rung.append((asyncio.get_running_loop().time(), target, call.id))
         if any(target == busy for busy, _ in self.ringing) or any(target == phone.target for phone in self.talking):
             raise AssertionError(f"{target} was rung while it is in a call")
