@@ -80,6 +80,11 @@ class Audio:
         for source, gain in self._hears.items():
             self._set(source, gain)
 
+    @property
+    def hears(self) -> tuple[Node, ...]:
+        """The sources that this leg hears."""
+        return tuple(self._hears)
+
     def hear(self, source: Node, gain: float) -> None:
         """Let this leg hear ``source``; 0.0 takes it away. Once closed there is nothing left to set."""
         if self.closed:

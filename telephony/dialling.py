@@ -72,11 +72,12 @@ class DialledLeg(Leg):
 
     side = Side.AGENT
 
-    def __init__(self, office: Office, id: str, codecs: Sequence[Codec], *, for_call: str) -> None:
+    def __init__(
+        self, office: Office, id: str, codecs: Sequence[Codec], *, for_call: str, listener: Leg | None = None
+    ) -> None:
+        """``listener`` hears the far side before it answers (early media)."""
         super().__init__(office, id, codecs)
-        self.for_call = for_call
-        self.listener: Leg | None = None
-        """Who hears the far side before it answers."""
+        self.for_call, self._listener = for_call, listener
         self._early: dict[str, bytes] = {}
         """To tag → SDP, of each phone of a fork that described itself before it answered."""
         self._picked_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -158,7 +159,7 @@ class DialledLeg(Leg):
         self._let_hear(1.0)
 
     def _let_hear(self, gain: float) -> None:
-        listener = self.listener.audio if self.listener is not None else None
+        listener = self._listener.audio if self._listener is not None else None
         if listener is not None and self.audio is not None:
             listener.hear(self.audio.node, gain)
 

@@ -192,20 +192,22 @@ class Telephony:
         if self._cutting:
             raise CallFailed(503, "shutting down")
         if self._routes.leads_outside(target):
-            return await self.dial_out(target, call=call, shown=shown, name=name, answer_within=answer_within)
+            return await self.dial_out(
+                target, call=call, shown=shown, name=name, answer_within=answer_within, early_media=early_media
+            )
         routes = await self._routes.to(target)
-        first = self._codec_of(call.id)
-        legs = []
+        first, legs = self._codec_of(call.id), []
+        # Of several phones that ring at once nobody could be understood.
+        listener = self._caller_of(call.id) if early_media and len(routes) == 1 else None
         for route in routes:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
-            legs.append((DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id), route))
-        if early_media and len(legs) == 1:  # of several that ring at once nobody could be understood
-            legs[0][0].listener = self._caller_of(call.id)
+            leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
+            legs.append((leg, route))
         return await first_to_answer(legs, Shown(shown, name), answer_within)
 
     async def dial_out(
         self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
-        answer_within: float = 30.0,
+        answer_within: float = 30.0, early_media: bool = False,
     ) -> Phone:
         """Dial an outside number by the trunks, one after another where one fails, and return the answered phone.
 
@@ -214,7 +216,8 @@ class Telephony:
         """
         if self._cutting:
             raise CallFailed(503, "shutting down")
-        wanted = Wanted(number, call, Shown(shown, name), by, self._codec_of(call.id), answer_within)
+        listener = self._caller_of(call.id) if early_media else None
+        wanted = Wanted(number, call, Shown(shown, name), by, self._codec_of(call.id), answer_within, listener)
         return await self._outside.dial(self.office, wanted)
 
     @asynccontextmanager

@@ -16,7 +16,7 @@ from calls.events import Event
 from media.engine import Codec
 from telephony.causes import CAUSE_OF
 from telephony.dialling import GIVEN_UP, DialledLeg, Route, Unreached
-from telephony.leg import Office
+from telephony.leg import Leg, Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.uri import Uri
@@ -42,6 +42,8 @@ class Wanted:
     first: Codec | None
     """The codec of whoever will be joined with it, to be offered first: no transcoding."""
     answer_within: float
+    listener: Leg | None = None
+    """Who hears what the carrier plays before the answer."""
 
 
 class Outside:
@@ -115,7 +117,7 @@ class Outside:
             trunk.secured, presents=trunk.presents, silent_after=trunk.silent_after,
         )
         codecs = sorted(trunk.codecs, key=lambda codec: codec is not wanted.first)
-        leg = DialledLeg(office, str(uuid.uuid4()), codecs, for_call=wanted.call.id)
+        leg = DialledLeg(office, str(uuid.uuid4()), codecs, for_call=wanted.call.id, listener=wanted.listener)
         line = self._carriers.lines[trunk.name]
         line.outgoing += 1
         leg.when_over(lambda hangup: line.let_go())

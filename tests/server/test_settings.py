@@ -65,6 +65,8 @@ def test_a_whole_number_will_do_for_seconds(tmp_path: Path) -> None:
     ("[http]\nport = 0", "[http] port: 0 is no port"),
     ("[http]\nhost = 5", "[http] host: 5 is not text in quotes"),
     ('[http]\ntoken = "short"', "[http] token: is shorter than 16 characters; leave it empty"),
+    ("[sip]\nmin_se = 30", "[sip] session_expires, min_se: 1800 and 30 cannot be; "
+     "90 ≤ min_se ≤ session_expires (RFC 4028 section 4), or session_expires = 0"),
     ("[media]\nport_low = 29999", "[media] port_high: 29999–29999 is too small; leave at least 4"),
     ("[media]\nport_low = -2", "[media] port_low: -2 is no port"),
     ("[media]\nthreads = 0", "[media] threads: 0 is not possible; 1…64, fewer than there are cores"),

@@ -18,9 +18,10 @@ from calls.errors import CallFailed, LegGone
 from calls.phone import Sound
 from media.engine import Codec
 from telephony import sdp
+from telephony.caller import CallerLeg
 from telephony.incoming import IncomingCall
 from telephony.sip.address import Address
-from telephony.sip.events import Answered, Ended, Failed, Responded, Ringing
+from telephony.sip.events import Answered, Ended, Failed, Requested, Responded, Ringing
 from telephony.sip.message import Request, Response, parse
 from tests.telephony.conftest import Switchboard, running
 from tests.telephony.softphone import Softphone, hears, media_of
@@ -461,3 +462,54 @@ def test_the_exchange_runs_on_uvloop() -> None:
                 await board.telephony.ring(gone.uri, call=CALL, shown=None, answer_within=3600)
 
     uvloop.run(one_call())
+
+
+async def test_a_prompt_is_heard_before_the_answer(switchboard: Switchboard) -> None:
+    """183 with SDP by us: what is agreed then stands, and the 200 need not say it again."""
+    answer = asyncio.Event()
+
+    async def serve(incoming: IncomingCall) -> None:
+        assert isinstance(incoming.phone, CallerLeg)
+        assert await incoming.phone.progress()
+        await incoming.phone.play(TONE, loop=True)
+        await answer.wait()
+        await incoming.phone.answer()
+        await incoming.phone.ended()
+
+    switchboard.serve = serve
+    async with Softphone() as caller:
+        call = caller.calls(HOTLINE, switchboard.address)
+        ringing = await caller.sees(Ringing)
+        assert (ringing.status, ringing.response.get("Require")) == (183, "100rel")
+        assert (await caller.hears())[0] == Codec.PCMA
+        answer.set()
+        assert (await caller.sees(Answered)).response.body == b""
+        caller.forgets_what_it_heard()
+        assert (await caller.hears())[0] == Codec.PCMA
+        caller.hangs_up(call)
+    await switchboard.leaves_nothing_behind()
+
+
+@pytest.mark.parametrize("spoke", [True, False])
+async def test_a_caller_who_vanishes_without_a_word_is_noticed(spoke: bool) -> None:
+    ended: list[Hangup] = []
+
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(await incoming.phone.ended())
+
+    async with running(caller_silence=0.4, t1=0.01) as board:
+        board.serve = serve
+        async with Softphone() as caller:
+            caller.calls(HOTLINE, board.address)
+            there = media_of((await caller.sees(Answered)).response)
+            if spoke:
+                caller.speaks(there, [b"\x55" * 160])
+            assert (await caller.sees(Requested)).request.method == "OPTIONS"
+            assert (await caller.sees(Requested)).request.method == "OPTIONS", "who answers stays, and is asked again"
+            caller.answers_requests = False  # and now its cable is cut
+        await board.leaves_nothing_behind()
+    assert [(hangup.by, hangup.status) for hangup in ended] == [(Side.NETWORK, 408)]

@@ -363,3 +363,42 @@ async def test_only_live_legs_of_this_exchange_can_be_joined(switchboard: Switch
         await caller.sees(Ended)
         await switchboard.leaves_nothing_behind()
     assert raised == [LegGone] * 3
+
+
+async def test_what_a_carrier_plays_before_the_answer_is_heard_by_the_caller() -> None:
+    """A 183 with SDP, confirmed by PRACK; its tone stops being heard when the call is refused after all."""
+    async with Softphone("127.0.0.2", "gateway") as gateway, Softphone("127.0.0.3") as caller:
+        trunks = (
+            Trunk("carrier", (ip_network("127.0.0.2/32"),), outbound=gateway.address),
+            Trunk("line", (ip_network("127.0.0.3/32"),)),
+        )
+        async with running(trunks=trunks, outside=TollRules({"": Tariff()})) as board:
+            failed: list[int] = []
+
+            async def serve(incoming: IncomingCall) -> None:
+                await incoming.phone.answer()
+                try:
+                    await board.telephony.ring("02155501234", call=call_of(incoming), shown=SHOWN, early_media=True)
+                except CallFailed as failure:
+                    failed.append(failure.status)
+                await incoming.phone.ended()
+
+            board.serve = serve
+            call = caller.calls(HOTLINE, board.address)
+            invited = await gateway.sees(Invited)
+            offered = sdp.parse(invited.request.body)
+            agreed = sdp.negotiate(offered, gateway.codecs)
+            gateway.sip.ring(invited.call, gateway.now, 183, sdp.answer(offered, agreed, gateway.local()))
+            gateway.shell.flush()
+            tone, there = b"\x3a" * 160, (agreed.address, agreed.port)
+            await hears(caller, tone, lambda number: gateway.speaks(there, [tone], sequence=number))
+            gateway.rejects(invited.call, 486)
+            async with asyncio.timeout(5):
+                while not failed:  # noqa: ASYNC110 — told to nobody
+                    await asyncio.sleep(0.005)
+            (leg,) = board.telephony.office.legs.values()
+            assert leg.audio is not None
+            assert not leg.audio.hears, "nothing is left of the tone"
+            caller.hangs_up(call)
+            await board.leaves_nothing_behind()
+        assert failed == [486]
