@@ -4,6 +4,7 @@ Every call is bridged, recorded in stereo and tapped for a recogniser. The engin
 first core; load, its clock and the taps' reader are on the last one (``bench/load/rtpload.cpp``, ``tapsink.cpp``).
 
     python -m bench media [--seconds 10] [--only relay,floor,mix,most,busy,prompt,memory] [--cycles 100000]
+                          [--threads 2]
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bench import report
@@ -42,16 +43,27 @@ class Process:
 
 
 @asynccontextmanager
-async def engine(calls: int, supervised: int = 0) -> AsyncIterator[Process]:
+async def engine(terms: Terms, calls: int, supervised: int = 0) -> AsyncIterator[Process]:
     """Open ``calls`` in a process of its own; the taps' pieces must all have been read in the end."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), mediahost.pin, ({min(cores())},)) as pool:
+    its_cores = {*sorted(cores())[: terms.threads]}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), mediahost.pin, (its_cores,)) as pool:
         process = Process(pool)
-        process.calls, process.scheduling = await process.do(mediahost.opened, calls, supervised)
+        process.calls, process.scheduling = await process.do(mediahost.opened, calls, supervised, terms.threads)
         try:
             yield process
         finally:
             pieces, drops = await process.do(mediahost.closed)
             note(f"{calls} calls: {pieces} pieces tapped, {drops} dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How everything is measured."""
+
+    seconds: float = 10.0
+    """Of load in each run."""
+    threads: int = 1
+    """Media threads; the engine's process has as many cores, the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +83,12 @@ def note(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-async def loaded(process: Process, seconds: float) -> Run:
+async def loaded(process: Process, terms: Terms) -> Run:
     """Load on all calls; CPU is measured over the middle of it."""
-    load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
+    load = asyncio.create_task(rtp.run(process.calls, terms.seconds, 1.0, core=max(cores())))
     await asyncio.sleep(1.5)
     before = await process.do(mediahost.spent)
-    await asyncio.sleep(seconds - 1)
+    await asyncio.sleep(terms.seconds - 1)
     after = await process.do(mediahost.spent)
     run = Run(await load, 1000 * (after.total - before.total) / (after.at - before.at) / len(process.calls))
     threads = {name: after.threads[name] - before.threads.get(name, 0.0) for name in sorted(after.threads)}
@@ -89,10 +101,10 @@ async def loaded(process: Process, seconds: float) -> Run:
     return run
 
 
-async def relay(seconds: float) -> dict[str, float]:
+async def relay(terms: Terms) -> dict[str, float]:
     """400 calls, everything on."""
-    async with engine(CALLS) as process:
-        run = await loaded(process, seconds)
+    async with engine(terms, CALLS) as process:
+        run = await loaded(process, terms)
     return {
         "relay400_p50_ms": run.load.delay_ms.p50,
         "relay400_p99_ms": run.load.delay_ms.p99,
@@ -103,70 +115,70 @@ async def relay(seconds: float) -> dict[str, float]:
     }
 
 
-async def floor(seconds: float) -> dict[str, float]:
+async def floor(terms: Terms) -> dict[str, float]:
     """What the kernel alone takes for 400 calls on this machine: no server's relay can cost less."""
     here = "127.0.0.1"
     calls = [rtp.Bridged((mediahost.CALLERS, port), (here, port), (mediahost.AGENTS, port), (here, port + 1))
              for port in range(mediahost.FIRST_PORT, mediahost.FIRST_PORT + 2 * CALLS, 2)]
-    spent = await rtp.forwarded(calls, seconds, core=min(cores()), load_core=max(cores()))
+    spent = await rtp.forwarded(calls, terms.seconds, core=min(cores()), load_core=max(cores()))
     note(f"{CALLS} calls forwarded unread: CPU ms per call-second {1000 * spent / CALLS:.3f}")
     return {"floor400_cpu_ms_per_call_s": 1000 * spent / CALLS}
 
 
-async def busy(seconds: float) -> dict[str, float]:
+async def busy(terms: Terms) -> dict[str, float]:
     """The same while Python burns the core that the media thread is on."""
-    async with engine(CALLS) as process:
-        load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
-        await process.do(mediahost.busy, seconds + 2)
+    async with engine(terms, CALLS) as process:
+        load = asyncio.create_task(rtp.run(process.calls, terms.seconds, 1.0, core=max(cores())))
+        await process.do(mediahost.busy, terms.seconds + 2)
         delay = (await load).delay_ms
         note(f"busy Python: delay {delay}")
     return {"busy_python_p99_ms": delay.p99}
 
 
-async def prompt(seconds: float) -> dict[str, float]:
+async def prompt(terms: Terms) -> dict[str, float]:
     """From the command to the first packet, while 400 calls go on."""
-    async with engine(CALLS) as process:
-        load = asyncio.create_task(rtp.run(process.calls, seconds, 1.0, core=max(cores())))
+    async with engine(terms, CALLS) as process:
+        load = asyncio.create_task(rtp.run(process.calls, terms.seconds, 1.0, core=max(cores())))
         await asyncio.sleep(1)
-        starts = await process.do(mediahost.prompts, round(seconds * 20))
+        starts = await process.do(mediahost.prompts, round(terms.seconds * 20))
         await load
     return {"prompt_start_p99_ms": report.quantile(starts, 0.99)}
 
 
-async def memory(_: float) -> dict[str, float]:
+async def memory(terms: Terms) -> dict[str, float]:
     """Resident memory of a leg."""
-    async with engine(0) as process:
+    async with engine(terms, 0) as process:
         return {"leg_kb": await process.do(mediahost.leg_kb, 2000)}
 
 
-async def mix(seconds: float) -> dict[str, float]:
+async def mix(terms: Terms) -> dict[str, float]:
     """1,000 calls, every tenth with a supervisor who talks."""
-    async with engine(MIXED, round(MIXED * SUPERVISED)) as process:
-        run = await loaded(process, seconds)
+    async with engine(terms, MIXED, round(MIXED * SUPERVISED)) as process:
+        run = await loaded(process, terms)
     return {"mix1000_within_5ms": run.load.within_5ms, "mix1000_loss": run.load.loss,
             "mix1000_cpu_ms_per_call_s": run.cpu_ms}
 
 
-async def most(seconds: float) -> dict[str, float]:
+async def most(terms: Terms) -> dict[str, float]:
     """More and more calls until the 99th percentile of the delay is over 5 ms or packets are lost, twice in a row: a
     neighbour's moment of work must not count as ours."""
-    carried = 0
+    carried, short = 0, replace(terms, seconds=min(terms.seconds, 5.0))
     for calls in range(STEP * 2, MOST + 1, STEP):
-        if not await carries(calls, min(seconds, 5.0)) and not await carries(calls, min(seconds, 5.0)):
+        if not await carries(short, calls) and not await carries(short, calls):
             break
         carried = calls
     return {"one_core_calls": carried}
 
 
-async def carries(calls: int, seconds: float) -> bool:
-    async with engine(calls) as process:
-        load = (await loaded(process, seconds)).load
+async def carries(terms: Terms, calls: int) -> bool:
+    async with engine(terms, calls) as process:
+        load = (await loaded(process, terms)).load
     return load.delay_ms.p99 <= WITHIN_MS and load.loss <= 0.001
 
 
-async def cycles(count: int) -> None:
+async def cycles(terms: Terms, count: int) -> None:
     """Memory and descriptors after ``count`` calls have come and gone."""
-    async with engine(0) as process:
+    async with engine(terms, 0) as process:
         kilobytes, descriptors = await process.do(mediahost.cycles, count)
     print(f"{count} calls set up and torn down: {kilobytes:+.0f} KB, {descriptors:+d} descriptors")
 
@@ -177,14 +189,16 @@ async def main() -> None:
     words.add_argument("--seconds", type=float, default=10.0, help="of load in each run")
     words.add_argument("--only", default=",".join(PARTS), help="some of: " + ", ".join(PARTS))
     words.add_argument("--cycles", type=int, default=0, help="set up and tear down so many calls instead")
+    words.add_argument("--threads", type=int, default=1, help="media threads, on as many cores; nothing is written")
     options = words.parse_args()
+    terms = Terms(options.seconds, options.threads)
     if options.cycles:
-        return await cycles(options.cycles)
+        return await cycles(terms, options.cycles)
     parts = dict(zip(PARTS, (relay, floor, busy, prompt, memory, mix, most), strict=True))
     metrics: dict[str, float] = {}
     for name in options.only.split(","):
-        metrics |= await parts[name](options.seconds)
-    if set(options.only.split(",")) == set(PARTS):
+        metrics |= await parts[name](terms)
+    if set(options.only.split(",")) == set(PARTS) and terms.threads == 1:
         report.write("media", metrics)
     else:
         print("\n".join(f"{name:32} {value:g}" for name, value in metrics.items()))

@@ -141,6 +141,10 @@ class NativeEngine:
         """How many pieces the tap's reader was too slow to take."""
         return self._core.tap_drops(tap)
 
+    def thread(self, node: Node) -> int:
+        """The number of the media thread that a node lives on, from 0."""
+        return self._core.thread(node)
+
     def events_lost(self) -> int:
         """How many events found no room because nobody called ``drain``."""
         return self._core.events_lost()

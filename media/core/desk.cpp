@@ -65,8 +65,8 @@ Player& Desk::player(int id) const {
     return static_cast<Player&>(found);
 }
 
-Leg& Desk::add_leg(Beginning with, int rtp_socket, int rtcp_socket) {
-    Leg* leg = new Leg(++last_id_, with, rtp_socket, rtcp_socket);
+Leg& Desk::add_leg(Beginning with, LegSockets sockets) {
+    Leg* leg = new Leg(++last_id_, with, sockets);
     nodes_[leg->id] = leg;
     homes_.open(*leg);
     post(home(*leg), [leg](Switch& to) { to.open(*leg); });

@@ -51,7 +51,7 @@ class Desk {
     explicit Desk(int threads = 1) : homes_(threads) {}
     virtual ~Desk() = default;
 
-    Leg& add_leg(Beginning with, int rtp_socket = -1, int rtcp_socket = -1);
+    Leg& add_leg(Beginning with, LegSockets sockets = {});
     int open_player();
     Recorder& add_recorder(bool mask_tones = false, int file = -1);
     int add_tap(int piece_ms, int socket = -1);
@@ -72,6 +72,7 @@ class Desk {
     void close_node(int node);
     LegReport stats(int leg) const;
     std::int64_t tap_drops(int tap) const;
+    int thread(int id) const { return home(node(id)); }  // on which the node lives, or is about to
     int open_nodes() const { return static_cast<int>(nodes_.size()); }
 
   protected:

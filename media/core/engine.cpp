@@ -46,7 +46,7 @@ std::pair<int, int> Engine::open_leg(const std::string& ip) {
     PortPair ports = open_ports(parse_address(ip, 0), common_.config.port_low, common_.config.port_high);
     std::random_device random;
     const Beginning with{random(), static_cast<std::uint16_t>(random()), random()};
-    Leg& leg = add_leg(with, ports.rtp.release(), ports.rtcp.release());
+    Leg& leg = add_leg(with, {ports.rtp.release(), ports.others.release(), ports.rtcp.release()});
     thread(home(leg)).watch(leg);
     return {leg.id, ports.port};
 }

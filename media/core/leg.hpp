@@ -97,9 +97,16 @@ struct Beginning {
     std::uint32_t timestamp;
 };
 
+// The engine's; closed by it.
+struct LegSockets {
+    int rtp = -1;
+    int others = -1;  // on the same port: gets what the RTP socket does not take when that is connected
+    int rtcp = -1;
+};
+
 struct Leg : Node {
-    Leg(int id_, Beginning with, int rtp_socket_ = -1, int rtcp_socket_ = -1)
-        : Node(id_, Kind::leg), rtp_socket(rtp_socket_), rtcp_socket(rtcp_socket_),
+    Leg(int id_, Beginning with, LegSockets sockets_ = {})
+        : Node(id_, Kind::leg), sockets(sockets_),
           out(with.ssrc, with.sequence, with.timestamp), reports(out, {with.ssrc, with.sequence, with.timestamp}) {}
 
     // What a packet carries, or nothing when this leg has no use for it.
@@ -136,7 +143,7 @@ struct Leg : Node {
     std::unique_ptr<ToneDigits> tones;
     Security security;
     Origin origin;
-    const int rtp_socket, rtcp_socket;  // the engine's; closed by it
+    const LegSockets sockets;
     bool connected = false;             // the engine's: the RTP socket takes packets from the remote address only
     bool feeding = false;               // some listener mixes me, so the jitter buffer is in use
     bool silence_said = false;

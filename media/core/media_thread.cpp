@@ -21,12 +21,13 @@ namespace {
 constexpr int fifo_priority = 20;
 constexpr Nanos round_time = 150'000;
 
-// The odd address inside a leg stands for its RTCP socket in epoll, the leg's own for its RTP socket.
-void* report_tag(Leg& leg) { return reinterpret_cast<char*>(&leg) + 1; }
+// In epoll a leg's address stands for its RTP socket, the next ones for its other sockets.
+enum Role : std::uintptr_t { audio, others, reports, roles };
 
-Leg* leg_of_report_tag(void* tag) {
-    return reinterpret_cast<std::uintptr_t>(tag) % 2 == 0 ? nullptr : reinterpret_cast<Leg*>(static_cast<char*>(tag) - 1);
-}
+void* tag(Leg& leg, Role role) { return reinterpret_cast<char*>(&leg) + role; }
+Role role_of(void* tag) { return static_cast<Role>(reinterpret_cast<std::uintptr_t>(tag) % alignof(Leg)); }
+Leg& leg_of(void* tag) { return *reinterpret_cast<Leg*>(static_cast<char*>(tag) - role_of(tag)); }
+static_assert(roles <= alignof(Leg));
 
 void watch(int epoll, int descriptor, void* tag) {
     epoll_event interest{};
@@ -91,14 +92,16 @@ void MediaThread::post(std::unique_ptr<Command> command) {
 }
 
 void MediaThread::watch(Leg& leg) {
-    media::watch(epoll_.get(), leg.rtp_socket, &leg);
-    media::watch(epoll_.get(), leg.rtcp_socket, report_tag(leg));
+    media::watch(epoll_.get(), leg.sockets.rtp, tag(leg, audio));
+    media::watch(epoll_.get(), leg.sockets.others, tag(leg, others));
+    media::watch(epoll_.get(), leg.sockets.rtcp, tag(leg, reports));
 }
 
 // By hand also where the sockets are closed: the entries would outlive the descriptors while a child process between
 // fork and exec still holds a copy.
 void MediaThread::unwatch(Leg& leg) {
-    for (const int socket : {leg.rtp_socket, leg.rtcp_socket}) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+    for (const int socket : {leg.sockets.rtp, leg.sockets.others, leg.sockets.rtcp})
+        epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
 }
 
 // ---- the thread itself
@@ -129,16 +132,14 @@ void MediaThread::run() {
             count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
         }
         bool woken = false;
-        const auto leg_of = [&](int i) -> Leg* {
-            void* tag = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
-            return tag == &wake_ || tag == &timer_ || leg_of_report_tag(tag) ? nullptr : static_cast<Leg*>(tag);
+        const auto of_a_leg = [&](int i) -> void* {
+            void* it = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
+            return it == &wake_ || it == &timer_ ? nullptr : it;
         };
         for (int i = 0; i < count; ++i) {
-            if (const Leg* next = leg_of(i + 1)) next->prefetch();
-            void* tag = ready[static_cast<std::size_t>(i)].data.ptr;
-            if (Leg* leg = leg_of(i)) receive(*leg);
-            else if (Leg* reported = leg_of_report_tag(tag)) receive_report(*reported);
-            else if (tag == &wake_) woken = true;
+            if (void* next = of_a_leg(i + 1)) leg_of(next).prefetch();
+            if (void* it = of_a_leg(i)) receive(it);
+            else if (ready[static_cast<std::size_t>(i)].data.ptr == &wake_) woken = true;
         }
         switch_.advance(monotonic());
         if (woken || asked()) run_commands();
@@ -167,18 +168,38 @@ std::optional<Address> MediaThread::take_datagram(int socket) {
     return Address{ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)};
 }
 
-void MediaThread::receive(Leg& leg) {
-    const auto from = take_datagram(leg.rtp_socket);
-    if (!from) return;
+void MediaThread::receive(void* it) {
+    Leg& leg = leg_of(it);
+    switch (role_of(it)) {
+        case audio:
+            receive_audio(leg, leg.sockets.rtp);
+            break;
+        case others:
+            receive_audio(leg, leg.sockets.others);
+            break;
+        default:
+            if (const auto from = take_datagram(leg.sockets.rtcp))
+                switch_.report(leg, {datagram_.data(), datagram_size_}, *from, woke_);
+            return;
+    }
+    if (!leg.connected && leg.origin.settled(woke_)) settle(leg);
+}
+
+bool MediaThread::receive_audio(Leg& leg, int socket) {
+    const auto from = take_datagram(socket);
+    if (!from) return false;
     receiving_ = true;
     switch_.packet(leg, {datagram_.data(), datagram_size_}, *from, woke_);
     receiving_ = false;
-    if (!leg.connected && leg.origin.settled(woke_)) leg.connected = connect_socket(leg.rtp_socket, leg.origin.remote());
+    return true;
 }
 
-void MediaThread::receive_report(Leg& leg) {
-    if (const auto from = take_datagram(leg.rtcp_socket))
-        switch_.report(leg, {datagram_.data(), datagram_size_}, *from, woke_);
+// Until now the kernel gave the far side's packets to the one socket or the other, as it chose; from now on they come to
+// the first. What waits in the second is older.
+void MediaThread::settle(Leg& leg) {
+    constexpr int few = 64;  // whoever floods us is not waited for
+    leg.connected = connect_socket(leg.sockets.rtp, leg.origin.remote());
+    for (int i = 0; i < few && receive_audio(leg, leg.sockets.others); ++i) {}
 }
 
 // Commands behind one that is not ready wait for it, and packets go on: nodes that come from another thread are on their
@@ -209,13 +230,13 @@ void MediaThread::arm_timer() {
 }
 
 void MediaThread::send(Leg& leg, rtp::Bytes packet) {
-    send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
+    send_datagram(leg.sockets.rtp, packet, leg.connected ? Address{} : leg.origin.remote());
     if (receiving_) latency_.add(monotonic() - woke_);
 }
 
 void MediaThread::send_report(Leg& leg, rtp::Bytes packet) {
-    if (leg.reports.muxed) return send_datagram(leg.rtp_socket, packet, leg.connected ? Address{} : leg.origin.remote());
-    send_datagram(leg.rtcp_socket, packet, leg.reports.destination(leg.origin.remote()));
+    if (leg.reports.muxed) return send_datagram(leg.sockets.rtp, packet, leg.connected ? Address{} : leg.origin.remote());
+    send_datagram(leg.sockets.rtcp, packet, leg.reports.destination(leg.origin.remote()));
 }
 
 void MediaThread::tap(Tap& tap, std::span<const Sample> piece) {
@@ -233,7 +254,7 @@ void MediaThread::event(const Event& event) {
 }
 
 void MediaThread::unsettled(Leg& leg) {
-    if (std::exchange(leg.connected, false)) disconnect_socket(leg.rtp_socket);
+    if (std::exchange(leg.connected, false)) disconnect_socket(leg.sockets.rtp);
 }
 
 void MediaThread::left(Handover& nodes) {
@@ -245,8 +266,7 @@ void MediaThread::left(Handover& nodes) {
 // Closing here, and not when the control side gets round to it, frees the ports at once.
 void MediaThread::closed_leg(Leg& leg) {
     unwatch(leg);
-    ::close(leg.rtp_socket);
-    ::close(leg.rtcp_socket);
+    for (const int socket : {leg.sockets.rtp, leg.sockets.others, leg.sockets.rtcp}) ::close(socket);
     common_.garbage.post(&leg);
 }
 

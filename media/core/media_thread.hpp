@@ -65,8 +65,9 @@ class MediaThread final : private Output {
     void run();
     void pause();
     std::optional<Address> take_datagram(int socket);
-    void receive(Leg& leg);
-    void receive_report(Leg& leg);
+    void receive(void* it);
+    bool receive_audio(Leg& leg, int socket);
+    void settle(Leg& leg);
     bool asked() const;
     void arm_timer();
     void wake() { signal(wake_.get()); }

@@ -86,7 +86,6 @@ class BareSwitch final : public Desk, private Output {
         for (std::size_t i = 0; i < switches_.size(); ++i) switches_[i].advance(now - static_cast<Nanos>(i) * lag_);
     }
     std::optional<Nanos> deadline() const { return switches_.front().deadline(); }
-    int thread(int leg) const { return home(this->leg(leg)); }
     void packet(int leg, const nb::bytes& data, const std::string& ip, int port, Nanos now) {
         now_ = now;
         Leg& to = this->leg(leg);
@@ -235,6 +234,7 @@ NB_MODULE(_core, module) {
         .def("close_node", &Desk::close_node, "node"_a)
         .def("stats", &stats_tuple, "leg"_a)
         .def("tap_drops", &Desk::tap_drops, "tap"_a)
+        .def("thread", &Desk::thread, "node"_a)
         .def("open_nodes", &Desk::open_nodes);
 
     nb::class_<Engine, Desk>(module, "Engine")
@@ -260,7 +260,6 @@ NB_MODULE(_core, module) {
         .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20)
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)
-        .def("thread", &BareSwitch::thread, "leg"_a)
         .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
         .def("report", &BareSwitch::report, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)
         .def("take_sent", &BareSwitch::take_sent)

@@ -30,9 +30,14 @@ sockaddr_in raw_address(Address address) {
     return raw;
 }
 
+void set(const Descriptor& socket, int level, int option, int value) {
+    setsockopt(socket.get(), level, option, &value, sizeof value);
+}
+
 // Nothing when the port is taken.
-Descriptor bind_udp(Address local, int port) {
+Descriptor bind_udp(Address local, int port, bool shared = false) {
     Descriptor made = checked(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "UDP socket");
+    if (shared) set(made, SOL_SOCKET, SO_REUSEPORT, 1);
     const sockaddr_in name = raw_address({local.ip, static_cast<std::uint16_t>(port)});
     if (bind(made.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return made;
     if (errno == EADDRINUSE || errno == EACCES) return {};
@@ -60,10 +65,13 @@ PortPair open_ports(Address local, int low, int high) {
         if (rtp.get() < 0) continue;
         Descriptor rtcp = bind_udp(local, port + 1);
         if (rtcp.get() < 0) continue;
-        const int voice = IPTOS_DSCP_EF, small = 4096;  // RFC 4594 section 4.1; reports come seldom, so few need to wait
-        setsockopt(rtp.get(), IPPROTO_IP, IP_TOS, &voice, sizeof voice);
-        setsockopt(rtcp.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        return {std::move(rtp), std::move(rtcp), port};
+        // Only once the port is ours alone may a second socket of ours share it.
+        set(rtp, SOL_SOCKET, SO_REUSEPORT, 1);
+        Descriptor others = bind_udp(local, port, true);
+        if (others.get() < 0) continue;
+        set(rtp, IPPROTO_IP, IP_TOS, IPTOS_DSCP_EF);  // RFC 4594 section 4.1
+        set(rtcp, SOL_SOCKET, SO_RCVBUF, 4096);       // reports come seldom, so few need to wait
+        return {std::move(rtp), std::move(others), std::move(rtcp), port};
     }
     throw std::system_error(EADDRINUSE, std::system_category(), "RTP port range used up");
 }
@@ -89,10 +97,6 @@ Descriptor duplicate_datagram_socket(int socket) {
 }
 
 bool connect_socket(int socket, Address to) {
-    sockaddr_in here{};
-    socklen_t size = sizeof here;
-    if (getsockname(socket, reinterpret_cast<sockaddr*>(&here), &size) != 0 || here.sin_addr.s_addr == INADDR_ANY)
-        return false;
     const sockaddr_in there = raw_address(to);
     return connect(socket, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
 }
@@ -104,7 +108,9 @@ void disconnect_socket(int socket) {
 
 void send_datagram(int socket, rtp::Bytes bytes, Address to) {
     if (to.port == 0) {
-        ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT);
+        const auto send = [&] { return ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT); };
+        // That an earlier packet was refused at the far end is said here, in place of sending this one.
+        if (send() < 0 && errno == ECONNREFUSED) send();
         return;
     }
     const sockaddr_in there = raw_address(to);

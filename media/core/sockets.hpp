@@ -23,7 +23,7 @@ class Descriptor {
 };
 
 struct PortPair {
-    Descriptor rtp, rtcp;
+    Descriptor rtp, others, rtcp;  // `others` has the port of `rtp`
     int port;
 };
 
@@ -37,9 +37,9 @@ Descriptor open_epoll();
 Descriptor create_file(const char* path);
 Descriptor duplicate_datagram_socket(int socket);  // non-blocking sends are asked for at each send
 
-// From now on the kernel takes packets from there alone, and looks up the way there only once, which is a third of what
-// sending costs. False for a socket that is bound to no address of its own: which one the kernel would choose for it
-// need not be the one that the far side was told.
+// From now on this socket gets what comes from there, and nothing else; what else comes to its port, also to another of
+// our own addresses, is for the socket beside it. The kernel looks up the way only once, which is a third of what sending
+// costs.
 bool connect_socket(int socket, Address to);
 void disconnect_socket(int socket);
 // No address: to where the socket is connected. What does not go out is lost, as it may be on any network.

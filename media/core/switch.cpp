@@ -33,7 +33,6 @@ void Switch::check_silence() {
         if (leg->silence_said || !leg->origin.known()) continue;
         const Nanos last = leg->counters.last_packet.get();
         const Nanos silent = now_ - std::max(last, leg->origin.since());
-        if (silent > 1'000 * millisecond) output_.unsettled(*leg);
         if (silent < silence_after_) continue;
         leg->silence_said = true;
         output_.event({Event::Type::silence, leg->id, silent / millisecond});
@@ -76,9 +75,10 @@ void Switch::set_security(Leg& leg, Security& security) {
 }
 
 void Switch::set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp) {
-    leg.reports.signal(rtcp_mux, rtcp, address != leg.origin.signalled());
+    const bool moved = address != leg.origin.signalled();
+    leg.reports.signal(rtcp_mux, rtcp, moved);
     leg.origin.signal(address, now_);
-    output_.unsettled(leg);
+    if (moved) output_.unsettled(leg);
     if (leg.reports.due < 0) schedule_report(leg);
 }
 

@@ -26,7 +26,7 @@ class Output {
     virtual void tap(Tap& tap, std::span<const Sample> piece) = 0;
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
-    virtual void unsettled(Leg& leg) = 0;  // packets of whatever source must be seen again
+    virtual void unsettled(Leg& leg) = 0;  // where its packets come from is open again
     virtual void leaving(Leg& leg) = 0;    // its packets are no longer for this thread
     virtual void arrived(Leg& leg) = 0;    // from now on they are
     virtual void left(Handover& nodes) = 0;  // everybody is out: say so, and then touch none of them any more

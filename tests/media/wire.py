@@ -21,12 +21,12 @@ PATIENCE = 10.0
 class Softphone:
     """A leg of the engine and the phone at its far end, on 127.0.0.1."""
 
-    def __init__(self, engine: MediaEngine, codec: Codec = Codec.PCMA) -> None:
+    def __init__(self, engine: MediaEngine, codec: Codec = Codec.PCMA, address: str = "127.0.0.1") -> None:
         self.engine = engine
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(PATIENCE)
-        self.leg = engine.open_leg("127.0.0.1")
+        self.leg = engine.open_leg(address)
         self.node = self.leg.node
         engine.set_codec(self.node, codec, payload_type=codec, digit_payload_type=101)
         engine.set_remote(self.node, *self.socket.getsockname())
