@@ -12,6 +12,7 @@ from server.parts import Parts
 from server.settings import Http
 from server.supervising import Supervision
 from server.telemetry import LoopWatch
+from telephony.trunking.carriers import faults
 
 
 async def serve_desktop(http: Http, token: str, parts: Parts, supervision: Supervision, live: LiveCalls,
@@ -24,9 +25,13 @@ async def serve_desktop(http: Http, token: str, parts: Parts, supervision: Super
     async def recogniser() -> bool:
         return parts.recogniser is not None and parts.recogniser.ready
 
+    async def trunks() -> bool:
+        return not faults([*parts.telephony.carriers.lines.values()])
+
     app = make_app(
         RouterBoard(parts.router, live), token=token, archive=DatabaseArchive(parts.database),
-        parts={"database": Part(database, essential=False), "recogniser": Part(recogniser, essential=False)},
+        parts={"database": Part(database, essential=False), "recogniser": Part(recogniser, essential=False),
+               "trunks": Part(trunks, essential=False)},
         gauges=lambda: gauges(parts, watch), supervisors=supervision,
     )
     await stack.enter_async_context(serving(app, http.host, http.port))
@@ -38,6 +43,8 @@ def gauges(parts: Parts, watch: LoopWatch) -> Mapping[str, float]:
     return {
         **{f"live_{name}": count for name, count in telephony.live().items()},
         **{f"sip_{name}_total": count for name, count in telephony.counters.items()},
+        "trunks_down": len(faults([*telephony.carriers.lines.values()])),
+        "outside_calls": telephony.tolls.running(),
         "log_waiting": parts.log.waiting,
         "loop_stalls_total": watch.stalls,
         "loop_worst_seconds": watch.worst,
