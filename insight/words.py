@@ -78,6 +78,22 @@ def _heard(event: Event) -> str:
     return f"{text} ({syllables})" if text and syllables else text or syllables or _get(event, "digits") or "…"
 
 
+def _quality(event: Event) -> str:
+    """Both directions of a leg's line: what came from it, and what it heard by its own reports."""
+    told = [f"line of the {_get(event, 'side')}, {_get(event, 'codec')}"]
+    for name, direction in (("heard", "from"), ("hears", "to")):
+        mos, loss, jitter = (event.details.get(f"{direction}_{key}") for key in ("mos", "loss", "jitter_ms"))
+        if isinstance(loss, float | int):
+            told.append(f"{name}: MOS {_text(mos)} loss {100 * loss:.1f}% jitter {_text(jitter)} ms")
+    if (round_trip := _get(event, "round_trip_ms")):
+        told.append(f"RTT {round_trip} ms")
+    return "; ".join(told)
+
+
+def _no_audio(event: Event) -> str:
+    return f"{_get(event, 'side')}: {_get(event, 'text')} / {_get(event, 'english')}"
+
+
 _TO_CALLER, _FROM_CALLER = (Party.HOTLINE, Party.CALLER), (Party.CALLER, Party.HOTLINE)
 _TO_AGENT, _FROM_AGENT = (Party.HOTLINE, Party.AGENT), (Party.AGENT, Party.HOTLINE)
 _NOTE = (Party.HOTLINE, Party.HOTLINE)
@@ -124,6 +140,8 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "outside.refused": (_NOTE, _words("not dialled:", "why")),
     "outside.ended": (_NOTE, _words("outside call, seconds and price:", "seconds", "price")),
     "leg.ended": (_FROM_AGENT, _ended("leg over, by", "by", "status")),
+    "leg.quality": (_NOTE, _quality),
+    "leg.no_audio": (_NOTE, _no_audio),
     "call.ended": (_NOTE, _ended("over, by", "by", "status", "reason")),
     "agent.talked": (_NOTE, _agent("talked", "seconds")),
     "recording.sealed": (_NOTE, _words("recording", "path")),

@@ -24,6 +24,9 @@ _TELLING: Mapping[str, str] = {
     "queue.entered": "queue {queue}",
     "queue.offered": "an agent is chosen: {reasons}",
     "call.bridged": "bridged",
+    "leg.quality": "the {side}'s line: heard MOS {from_mos}, loss {from_loss}, jitter {from_jitter_ms} ms; "
+    "hears MOS {to_mos}, loss {to_loss}; round trip {round_trip_ms} ms",
+    "leg.no_audio": "no audio, {side}: {text} ({english})",
     "recording.sealed": "recording {path}, {seconds:.1f} s",
 }
 PATIENCE = 10.0

@@ -31,6 +31,7 @@ class Audio:
         opened = self.engine.open_leg(address)
         self.node, self.port = opened.node, opened.port
         self.agreed: Agreed | None = None
+        self._since = 0.0
         self.closed = False
         self.recorded: asyncio.Future[int] | None = None
         """Set once the leg is closed: done when the recording's file is whole."""
@@ -44,6 +45,11 @@ class Audio:
     def held(self) -> bool:
         """The far side has asked not to be sent anything."""
         return self.agreed is not None and not self.agreed.direction.sends
+
+    @property
+    def seconds(self) -> float:
+        """Since audio was first agreed on."""
+        return asyncio.get_running_loop().time() - self._since if self.agreed else 0.0
 
     @property
     def codec(self) -> Codec | None:
@@ -63,6 +69,8 @@ class Audio:
         """Apply what offer and answer settled: codec, keys, far address, and whether we may send."""
         if agreed.keys != self.keys:
             self.engine.set_srtp(self.node, agreed.keys)
+        if self.agreed is None:
+            self._since = asyncio.get_running_loop().time()
         self.agreed = agreed
         self.engine.set_codec(
             self.node,

@@ -70,7 +70,7 @@ class Telephony:
         bans: BanStore | None = None,
         note: Callable[[Event], None] = lambda event: None,
     ) -> None:
-        """``note`` is told what happens to trunks and to calls out of the house."""
+        """``note`` is told what happens to trunks and to calls out of the house, and how each leg's line was."""
         self.counters: Counter[str] = Counter()
         self.port = config.listen[0].port
         self._config, self._media, self._clock = config, media, clock
@@ -87,6 +87,7 @@ class Telephony:
         self.tolls = Tolls(config.outside)
         self.overload = Overload(config.load)
         self._outside = Outside(self.carriers, self.tolls, clock, note, resolve)
+        self._note_line = lambda kind, call, details: note(Event(kind, clock.now(), call, details=details))
         self._music = Sound(config.hold_music)
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
@@ -124,7 +125,7 @@ class Telephony:
         )
         timed = (self.phones, self._enrolments, self.carriers)
         sip = Shell(endpoint, self._clock, self._dispatch, self.counters, timed, self.overload.read)
-        self._office = Office(config, sip, self._media, self.counters, {})
+        self._office = Office(config, sip, self._media, self.counters, {}, self._note_line)
         await self.phones.start()
         await self._guarding.start()
         self._connections = Connections(

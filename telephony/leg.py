@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from calls.errors import LegGone
 from calls.phone import Digit, Playback, Sound
 from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSilence
 from media.server import MediaServer
-from telephony import sdp
+from telephony import line, sdp
 from telephony.audio import Audio
 from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, status_in
 from telephony.config import TelephonyConfig
@@ -44,6 +44,8 @@ class Office:
     counters: Counter[str]
     legs: dict[str, Leg]
     """Every leg that is not over, by its dialog's key."""
+    note: Callable[[str, str, Mapping[str, object]], None]
+    """Told of a leg's line when it ends: the event's kind, the call, and details."""
 
 
 class Leg:
@@ -157,6 +159,8 @@ class Leg:
         self._office.legs.pop(self.call, None)
         self._liveness.stop()
         if self.audio is not None:
+            for kind, details in line.told(self.audio):
+                self._office.note(kind, self.for_call or self.id, {"leg": self.id, "side": self.side, **details})
             self.audio.close()
         self._keys.close()
         for future in [*self._waiting]:

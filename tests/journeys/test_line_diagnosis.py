@@ -60,6 +60,11 @@ async def test_between_two_a_law_phones_every_bit_and_every_key_passes(hotline: 
         await agent.ended()
         await caller.ended()
         story = await told_of(hotline, caller)
+    for line in story.all("leg.quality"):
+        assert line.details["codec"] == "PCMA"
+        assert float(str(line.details["from_mos"])) > 4.2
+        assert line.details["from_loss"] == 0
+    assert {line.details["side"] for line in story.all("leg.quality")} == {"caller", "agent"}
     caller_said, caller_heard = story.channels()
     assert contains(QUESTION, caller_said, 0.97)
     assert contains(ANSWER, caller_heard, 0.97)
@@ -93,6 +98,7 @@ async def test_each_side_speaks_its_own_codec(hotline: Hotline, floor: Floor) ->
 
 async def test_echo_and_music(hotline: Hotline) -> None:
     async with calling(hotline, "9196") as echo, calling(hotline, "9197") as music:
+        music.line.mouth.silent = True
         await echo.answered()
         await music.answered()
         echo.says(QUESTION)
@@ -104,7 +110,11 @@ async def test_echo_and_music(hotline: Hotline) -> None:
         said, heard = (await told_of(hotline, echo)).channels()
         late = correlation(QUESTION, heard).delay_seconds - correlation(QUESTION, said).delay_seconds
         assert late == pytest.approx(0, abs=0.04)
-        assert (await told_of(hotline, music)).one("call.ended").details["by"] == "caller"
+        of_music = await told_of(hotline, music)
+        assert of_music.one("call.ended").details["by"] == "caller"
+        why = of_music.one("leg.no_audio", side="caller", direction="from", cause="nothing_came").details
+        assert str(why["evidence"]["announced"]) in str(why["text"])
+        assert "from_mos" not in of_music.one("leg.quality").details
     tune = music.heard()[8000:].astype(np.float64)
     assert len(tune) > 2 * 8000
     assert 20 * np.log10(np.sqrt(np.mean(tune**2)) / 32768) == pytest.approx(-23, abs=4)  # as loud as it is made

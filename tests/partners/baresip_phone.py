@@ -131,6 +131,8 @@ class BaresipPhone(EventfulPhone):
                 self._told("connected")
             case "CALL_CLOSED":
                 self._told("ended", reason=told.get("param", ""))
+            case "CALL_RTCP":
+                self._told("report", **told["rtcp_stats"])
             case "CALL_DTMF_START":
                 self._told("digit", key=told["param"])
 
@@ -192,6 +194,10 @@ class BaresipPhone(EventfulPhone):
     async def call(self, uri: str) -> None:
         """Dial."""
         self._command("dial", uri)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What its RTCP told so far: ``tx`` and ``rx`` with ``sent``, ``lost`` and ``jit``, and ``rtt``, in µs."""
+        return [told.details for told in self._all("report")]
 
     def heard(self) -> Pcm:
         """Everything heard since the phone was started, all calls one after another."""

@@ -51,6 +51,10 @@ class PhoneSettings:
     """Preferred, by its name in SDP."""
     srtp: bool = False
     """Nothing but SRTP, with keys in SDP."""
+    drops: tuple[int, int] = (0, 0)
+    """Per cent of the RTP packets that it loses of those that it sends, and of those that come. Only pjsua2 can."""
+    rtcp_mux: bool = False
+    """Wants reports and audio on one port. Only pjsua2 can."""
     expires: int = 300
 
     def __post_init__(self) -> None:

@@ -22,6 +22,12 @@ class Pjsua2Phone(ProcessPhone):
 
     module = "tests.partners.pjsua2_phone"
 
+    async def statistics(self) -> dict[str, float]:
+        """What its RTCP says of the call by now: ``round_trip_ms``; packets and losses of what it gets (``rx_…``), and
+        of what it sends (``tx_…``) by the ``reports`` that came."""
+        self._do("statistics")
+        return (await self._next("statistics", 5)).details
+
 
 def tell(event: str, **details: Any) -> None:
     """One event to the parent."""
@@ -80,6 +86,13 @@ def main() -> None:
         def onDtmfDigit(self, pressed: Any) -> None:
             tell("digit", key=pressed.digit)
 
+        def tell_statistics(self) -> None:
+            """What its RTCP says of both directions: received by it, and by the far side's reports sent by it."""
+            rtcp = self.getStreamStat(0).rtcp
+            rx, tx = rtcp.rxStat, rtcp.txStat
+            tell("statistics", round_trip_ms=rtcp.rttUsec.mean / 1000, rx_packets=rx.pkt, rx_lost=rx.loss,
+                 tx_packets=tx.pkt, tx_lost=tx.loss, reports=tx.updateCount)
+
         def say(self, path: str) -> None:
             self.player = pj.AudioMediaPlayer()
             self.player.createPlayer(path, pj.PJMEDIA_FILE_NO_LOOP)
@@ -126,6 +139,7 @@ def main() -> None:
             config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
             config.medConfig.noVad = True
             config.medConfig.ecTailLen = 0
+            config.medConfig.txDropPct, config.medConfig.rxDropPct = settings["drops"]
             self.endpoint.libInit(config)
             self.endpoint.audDevManager().setNullDev()
             transport = pj.TransportConfig()
@@ -162,6 +176,8 @@ def main() -> None:
                 call.dialDtmf(order["key"])
             elif what == "say":
                 call.say(order["path"])
+            elif what == "statistics":
+                call.tell_statistics()
             elif what == "hold":
                 call.setHold(pj.CallOpParam())
             elif what == "unhold":
@@ -179,6 +195,7 @@ def main() -> None:
         config.idUri = f"sip:{settings['user']}@{settings['ip']}:{settings['port']}"
         config.mediaConfig.transportConfig.boundAddress = settings["ip"]
         config.mediaConfig.transportConfig.publicAddress = settings["ip"]
+        config.mediaConfig.rtcpMuxEnabled = settings["rtcp_mux"]
         if settings["srtp"]:
             config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
             config.mediaConfig.srtpSecureSignaling = 0  # it would refuse keys that come over UDP
