@@ -36,10 +36,14 @@ from telephony.overload import Overload
 from telephony.phones import Accounts, BindingStore, Phones
 from telephony.routes import Routes, resolve
 from telephony.sip.address import Address
+from telephony.sip.bindings import Binding
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Responded, SipEvent
+from telephony.sip.headers import NameAddr
+from telephony.sip.keepalive import KeepAlives
 from telephony.sip.message import Request
+from telephony.sip.uri import Uri
 from telephony.supervision import Mode
 from telephony.transport.connections import Connections
 from telephony.transport.links import bind_all, links
@@ -78,7 +82,7 @@ class Telephony:
         self.phones = Phones(config.realm, self._secret, accounts, clock, bindings)
         trunks = Trunks(config.trunks)
         self._admission = Admission(config, trunks, self.phones, self.counters)
-        self._guarding = Guarding(
+        self.guarding = Guarding(
             config.defence, lambda source: trunks.of(source) is not None, self.phones.is_flow, clock, self.counters,
             bans,
         )
@@ -91,6 +95,7 @@ class Telephony:
         self._music = Sound(config.hold_music)
         self._tasks: dict[asyncio.Task[None], CallerLeg] = {}
         self._enrolments = Enrolments()
+        self._keepalives = KeepAlives(self.phones.registered_from, self._ask_whether_alive)
         self._draining = self._cutting = False
         self._talks: dict[str, Bridge] = {}
         self._office: Office | None = None
@@ -119,15 +124,17 @@ class Telephony:
                 t2=8 * config.t1,
                 t4=10 * config.t1,
                 admit=self._admit,
-                guard=self._guarding.defence,
+                guard=self.guarding.defence,
                 overloaded=self._overloaded,
             )
         )
-        timed = (self.phones, self._enrolments, self.carriers)
+        timed = (self.phones, self._keepalives, self._enrolments, self.carriers)
         sip = Shell(endpoint, self._clock, self._dispatch, self.counters, timed, self.overload.read)
         self._office = Office(config, sip, self._media, self.counters, {}, self._note_line)
         await self.phones.start()
-        await self._guarding.start()
+        for flow in self.phones.flows():
+            self._keepalives.keep(flow, self._clock.monotonic())
+        await self.guarding.start()
         self._connections = Connections(
             config.limits, self.counters, lambda peer: endpoint.needs(peer) or self.phones.is_flow(peer)
         )
@@ -163,7 +170,7 @@ class Telephony:
         await self.office.sip.close()
         self._connections.close_all()
         await self.phones.close()
-        await self._guarding.close()
+        await self.guarding.close()
         self._office = None
 
     @property
@@ -265,7 +272,7 @@ class Telephony:
     # -- events ---------------------------------------------------------------------------------------------------
 
     def _admit(self, request: Request, source: Address) -> int | None:
-        return self._guarding.admitted(request, source, self._admission.stranger(request, source))
+        return self.guarding.admitted(request, source, self._admission.stranger(request, source))
 
     def _dispatch(self, event: SipEvent) -> None:
         match event:
@@ -275,7 +282,7 @@ class Telephony:
                 self.phones.disconnected(peer, self._clock.monotonic())
             case Malformed():
                 self.counters["malformed"] += 1
-                self._guarding.malformed(event.source)
+                self.guarding.malformed(event.source)
             case Requested(call=None):
                 self._requested(event)
             case Responded(call=None):
@@ -344,7 +351,8 @@ class Telephony:
         if event.request.method == "REGISTER":
             reply = self.phones.register(event.request, event.source, now)
             self.counters[f"register_{reply.status}"] += 1
-            self._guarding.registered(reply, event.source)
+            self.guarding.registered(reply, event.source)
+            self._keepalives.keep(event.source, now)
             endpoint.respond(event.transaction, reply.status, now, headers=reply.headers)
         elif event.request.method == "OPTIONS":
             # Whoever probes us before sending calls learns in time that we are about to stop.
@@ -352,6 +360,10 @@ class Telephony:
             endpoint.respond(event.transaction, status, now, headers=(("Accept", "application/sdp"),))
         else:
             endpoint.respond(event.transaction, 501, now)
+
+    def _ask_whether_alive(self, binding: Binding, now: float) -> None:
+        us = NameAddr(Uri(host=self._config.host_towards(binding.source.host)))
+        self.office.sip.endpoint.send_request("OPTIONS", binding.contact, binding.source, from_=us, now=now)
 
     async def _serve(self, leg: CallerLeg, incoming: IncomingCall) -> None:
         """One call. Whatever happens, its legs are over when this returns."""

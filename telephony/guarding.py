@@ -61,6 +61,8 @@ class Guarding:
             self._note(Offence.SCANNER, source)
         elif refused is not None:
             self._note(of_stranger(request), source)
+        elif request.method != "REGISTER":
+            self.defence.expect(source)  # a carrier that calls us on its line, from wherever it likes
         return refused
 
     def registered(self, reply: RegisterReply, source: Address) -> None:

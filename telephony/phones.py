@@ -117,6 +117,16 @@ class Phones:
         """Whether a phone of ours is registered from exactly this address and port."""
         return source in self._users
 
+    def flows(self) -> list[Address]:
+        """Every address and port that a phone is registered from."""
+        return [*self._users]
+
+    def registered_from(self, source: Address) -> Binding | None:
+        """A binding of the phone that is registered from there."""
+        now = self._clock.monotonic()
+        each = (binding for user in self._users.get(source, ()) for binding in self._registrar.contacts(user, now))
+        return next((binding for binding in each if binding.source == source), None)
+
     def authenticate(self, request: Request, now: float) -> PhoneAccount | list[tuple[str, str]]:
         """Whose password signed a request other than REGISTER, or the challenges to answer it with (407)."""
         checked = self._digest.check(request, now, proxy=True)

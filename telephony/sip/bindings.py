@@ -39,7 +39,8 @@ class Binding:
     @property
     def behind_nat(self) -> bool:
         """Whether the phone calls itself by another address than it was seen at."""
-        return (self.contact.literal, self.contact.port or 5060) != (self.source.host, self.source.port)
+        port = self.contact.port or self.contact.transport.port
+        return (self.contact.literal, port) != (self.source.host, self.source.port)
 
     def unconnected(self) -> Binding | None:
         """The binding without the connection that it came by, or None where nothing else leads to the phone."""

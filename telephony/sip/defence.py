@@ -36,7 +36,7 @@ LARGEST = 8_192
 FIRST_CREDIT, MOST_CREDIT = 512, 16_384
 """Bytes. The first is what an answer may exceed its request by, for a challenge is longer than a terse REGISTER."""
 EXPECTED, MOST_EXPECTED = 16, 4_096
-"""Messages that each request of ours may bring: responses, and what the dialog that it makes has to say."""
+"""Messages that each request between us may bring: responses, and what the dialog that it makes has to say."""
 GROWTH, LONGEST_BAN, REMEMBERED = 4, 86_400.0, 7 * 86_400.0
 """Each further ban lasts so many times as long as the one before; seconds; how long it counts as one before."""
 
@@ -147,8 +147,7 @@ class Defence:
             return True
         network = network_of(to.host)
         if not data.startswith(b"SIP/2.0 "):
-            peer = self._peers.of(network)
-            peer.expected = min(peer.expected + EXPECTED, MOST_EXPECTED)
+            self.expect(to)
             return True
         if self._peers.known(network) is not None:
             return True
@@ -161,6 +160,11 @@ class Defence:
             return self._counted(False, "amplified")
         known.credit -= len(data)
         return True
+
+    def expect(self, peer: Address) -> None:
+        """We have something to do with each other: a request of ours goes there, or one from there was let in."""
+        known = self._peers.of(network_of(peer.host))
+        known.expected = min(known.expected + EXPECTED, MOST_EXPECTED)
 
     def may_register(self, source: Address) -> bool:
         """Whether phones may come from there."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.journeys.conftest import FULL_NUMBER, calling
 from tests.partners.hotline import Hotline, Layout
+from tests.partners.scanners import sipsak
 from tests.partners.story import told_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
@@ -55,3 +56,21 @@ async def test_calls_lists_calls_and_draws_one(hotline: Hotline) -> None:
                str(await hotline.get(f"/api/calls/{story.call_id}")), listed[1], ladder, *hotline.said]
     assert not [text for text in answers if FULL_NUMBER.search(text)]
     assert (await hotline.command("calls", "no-such-call"))[0] == 1
+
+
+async def test_a_scanner_is_banned_listed_and_listened_to_again(hotline: Hotline) -> None:
+    scanner, server = "127.0.0.66", ("127.0.0.1", hotline.layout.sip_port)
+    listed = r"^127\.0\.0\.66 +20\d\d-\d\d-\d\d [\d:]+ +1  probes from a stranger$"
+    await sipsak(server, "-F", "-e", "200", user="x", ip=scanner)
+    async with asyncio.timeout(10):
+        # Written by a task of the server's own.
+        while not re.search(listed, (await hotline.command("bans"))[1], re.MULTILINE):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert any(f"banned {scanner} for 300 s" in line for line in hotline.said)
+    assert "403 Forbidden" not in await sipsak(server, "-D", "1", "-vvv", user="x", ip=scanner)
+    assert await hotline.command("bans", scanner) == (0, f"{scanner} is listened to again.\n")
+    async with asyncio.timeout(10):
+        while "403 Forbidden" not in await sipsak(server, "-D", "1", "-vvv", user="x", ip=scanner):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    status, said = await hotline.command("bans", scanner)
+    assert (status, said) == (1, f"hotline: {scanner} is not banned; see: hotline bans\n")

@@ -318,3 +318,25 @@ class SippAgent(Sipp):
         """Wait for the ACK."""
         return await self.receives("ACK", timeout)
 
+
+class SippPhone(Sipp):
+    """A phone that registers once, answers the challenge with ``password``, and gets ``outcome`` for it.
+    ``credentials`` is a header line of its first request."""
+
+    def __init__(self, server: tuple[str, int], user: str, password: str, *, credentials: str = "", outcome: int = 200,
+                 ip: str = "127.0.0.12", expires: int = 300) -> None:
+        super().__init__("uac_register", ip=ip)
+        self.server, self.user, self.password = server, user, password
+        self.credentials, self.outcome, self.expires = credentials or "Subject: telephone", outcome, expires
+
+    def _target(self) -> list[str]:
+        return [f"{self.server[0]}:{self.server[1]}"]
+
+    def _keys(self) -> dict[str, str]:
+        keys = {"user": self.user, "password": self.password, "credentials": self.credentials}
+        return super()._keys() | keys | {"expires": str(self.expires)}
+
+    def _scenario(self) -> str:
+        text = super()._scenario().replace('response="200"', f'response="{self.outcome}"')
+        # SIPp looks for keys before it looks for [authentication], in which it knows none.
+        return text.replace("username=[user] password=[password]", f"username={self.user} password={self.password}")

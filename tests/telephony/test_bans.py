@@ -156,3 +156,11 @@ async def test_calls_probes_and_nonsense_of_a_stranger_are_scored() -> None:
                 assert isinstance(request, Request)
                 guard.admitted(request, STRANGER, 403)
         assert is_banned(guard), what
+
+
+async def test_who_calls_on_our_line_from_wherever_he_likes_gets_long_answers() -> None:
+    guard = guarding_with(None)
+    request = parse(a_request("INVITE"))
+    assert isinstance(request, Request)
+    assert guard.admitted(request, STRANGER, None) is None
+    assert guard.defence.says(b"SIP/2.0 200 OK\r\n" + b"x" * 3000, STRANGER)
