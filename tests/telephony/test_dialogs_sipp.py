@@ -1,0 +1,91 @@
+"""Dialogs as SIPp plays them, many at a time on one exchange: before the answer, in the call, and over a bad line."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from calls.call import Call
+from telephony.caller import CallerLeg
+from telephony.incoming import IncomingCall
+from tests.partners.bad_line import BadLine
+from tests.partners.sipp import SippAgent, SippCaller
+from tests.telephony.conftest import Switchboard, running
+
+HOTLINE, ANNOUNCED, SLOW, CHANGED = "4008001234", "4008001235", "4008001236", "4008001237"
+
+SCENARIOS = [
+    # (scenario, whom it calls)
+    ("uac_prack", ANNOUNCED),
+    ("uac_prack_missing", SLOW),
+    ("uac_update", HOTLINE),
+    ("uac_holds", HOTLINE),
+    ("uac_late_offer", HOTLINE),
+    ("uac_many_streams", HOTLINE),
+    ("uac_timer_gone", HOTLINE),
+    ("uac_timer_update", HOTLINE),
+    ("uac_glare", CHANGED),
+    ("uac_timer_brief", HOTLINE),
+    ("uac_cancel_early", SLOW),
+]
+
+
+async def serve(incoming: IncomingCall) -> None:
+    phone = incoming.phone
+    assert isinstance(phone, CallerLeg)
+    if incoming.called == ANNOUNCED:
+        assert await phone.progress()
+        await asyncio.sleep(0.3)
+    elif incoming.called == SLOW:
+        await asyncio.sleep(0.2)
+        await phone.ring()
+        await asyncio.sleep(60)
+    await phone.answer()
+    if incoming.called == CHANGED:
+        await asyncio.sleep(0.1)
+        phone.reoffer()
+    await phone.ended()
+
+
+async def played(board: Switchboard, scenario: str, dialled: str) -> str:
+    """Nothing, or what went wrong."""
+    async with SippCaller((board.address.host, board.address.port), dialled, scenario=scenario, pause_ms=50) as sipp:
+        try:
+            await sipp.ended(20)
+        except (RuntimeError, TimeoutError) as wrong:
+            return str(wrong)
+    return ""
+
+
+async def test_callers_play_their_scenarios_to_the_end() -> None:
+    numbers = frozenset({HOTLINE, ANNOUNCED, SLOW, CHANGED})
+    async with running(numbers=numbers, min_se=2, session_expires=10, t1=0.05) as board:
+        board.serve = serve
+        outcomes = await asyncio.gather(*(played(board, *row) for row in SCENARIOS))
+        wrong = {scenario: words for (scenario, _), words in zip(SCENARIOS, outcomes, strict=True) if words}
+        assert not wrong, "\n\n".join(f"{scenario}: {words}" for scenario, words in wrong.items())
+        await board.leaves_nothing_behind()
+
+
+@pytest.mark.parametrize("scenario", ["uas_early", "uas_forked"])
+async def test_phones_that_we_ring_play_their_scenarios_to_the_end(switchboard: Switchboard, scenario: str) -> None:
+    call = Call("a-call-without-a-leg", "carrier", HOTLINE, None, "main", datetime.now(UTC))
+    async with SippAgent(scenario=scenario) as sipp:
+        phone = await switchboard.telephony.ring(sipp.contact, call=call, shown=None)
+        if scenario == "uas_forked":
+            await sipp.receives("BYE")  # to the phone that answered second
+        await phone.hang_up()
+        assert await sipp.ended() == 0
+    await switchboard.leaves_nothing_behind()
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.2])
+async def test_calls_over_a_bad_line_are_set_up_and_end(loss: float) -> None:
+    async with running() as board, BadLine((board.address.host, board.address.port), loss) as line:
+        async with SippCaller(line.address, HOTLINE, scenario="uac_answered", pause_ms=100, calls=20) as sipp:
+            assert await sipp.ended(60) == 0
+        assert len(board.incoming) == 20
+        assert line.counts["lost"] > 0
+        await board.leaves_nothing_behind()
