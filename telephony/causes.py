@@ -100,11 +100,15 @@ def read(text: str) -> list[Reason]:
     return found
 
 
+def named(said: Sequence[Reason]) -> int:
+    """The Q.850 cause among them, or 0."""
+    return next((each.cause for each in said if each.protocol.upper() == "Q.850" and 0 < each.cause < 128), 0)
+
+
 def cause_in(said: Sequence[Reason], status: int = 0) -> int:
     """The Q.850 cause that a message named, else the one that its status stands for, else 0."""
-    named = next((each.cause for each in said if each.protocol.upper() == "Q.850" and 0 < each.cause < 128), 0)
     by_sip = next((each.cause for each in said if each.protocol.upper() == "SIP"), 0)
-    return named or CAUSE_OF.get(by_sip or status, 0)
+    return named(said) or CAUSE_OF.get(by_sip or status, 0)
 
 
 def status_of(cause: int) -> int:

@@ -10,7 +10,7 @@ from calls.call import Hangup, Side
 from calls.errors import CallFailed, LegGone
 from media.engine import Codec
 from telephony import sdp
-from telephony.causes import CAUSE_OF, ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, reasons
+from telephony.causes import CAUSE_OF, ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, named, reasons, status_of
 from telephony.leg import Leg, Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
@@ -61,7 +61,11 @@ def failure(event: Failed) -> CallFailed:
     response = event.response
     if response is None:
         return Unreached(event.status, event.reason, CAUSE_OF.get(event.status, 0), silent=True)
+    told = named(reasons(response))
     cause = cause_in(reasons(response), event.status)
+    if event.status >= 500 and told and status_of(told) not in _OF_THE_HOP:
+        # A gateway that says 503 and means busy (cause 17): another way to the same telephone would find it so too.
+        return CallFailed(status_of(told), event.reason, cause)
     if event.status in _OF_THE_HOP:
         return Unreached(event.status, event.reason, cause, retry_after(response))
     return CallFailed(event.status, event.reason, cause)

@@ -25,10 +25,12 @@ class Trunks:
         self._rows = sorted(rows, key=lambda row: row[0].prefixlen, reverse=True)
         self._of_host = lru_cache(maxsize=4096)(self._search)
         self._lines: dict[str, Trunk] = {}
+        self._registrars: dict[str, Trunk] = {}
 
-    def listen(self, line: str, trunk: Trunk) -> None:
-        """From here on, who calls our Contact with this ``line`` is ``trunk``."""
-        self._lines[line] = trunk
+    def listen(self, line: str, registrar: Address, trunk: Trunk) -> None:
+        """From here on, who calls our Contact with this ``line`` is ``trunk``, and so is its registrar: some write the
+        called number where our Contact should stand (RFC 3261 section 16.6 item 6 notwithstanding)."""
+        self._lines[line] = self._registrars[registrar.host] = trunk
 
     def sender(self, request: Request, source: Address) -> Trunk | None:
         """The trunk that sent ``request``, or None for a stranger. A registered carrier may send from anywhere, but
@@ -37,7 +39,7 @@ class Trunks:
 
     def of(self, source: Address) -> Trunk | None:
         """The trunk that sends from ``source``, or None for a stranger. The port does not matter."""
-        return self._of_host(source.host)
+        return self._of_host(source.host) or self._registrars.get(source.host)
 
     def _on_line(self, request: Request) -> Trunk | None:
         if not self._lines:

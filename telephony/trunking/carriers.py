@@ -145,7 +145,7 @@ class Carriers:
         assert self._endpoint is not None
         registrar, trunk = Uri.at(outbound), line.trunk
         token = self._endpoint.config.ids()
-        self._trunks.listen(token, trunk)
+        self._trunks.listen(token, address, trunk)
         line.registration = Registration(
             self._endpoint, registrar, address, NameAddr(Uri(user=trunk.user, host=registrar.host)),
             ClientCredentials(trunk.user, trunk.password), expires=trunk.registers, line=token,

@@ -87,6 +87,19 @@ async def test_what_the_called_party_says_is_final(status: int) -> None:
         assert not two.saw(Invited)
 
 
+@pytest.mark.parametrize(("cause", "status"), [(17, 486), (1, 404), (21, 403)])
+async def test_a_gateway_that_says_503_and_means_the_called_party_is_understood(cause: int, status: int) -> None:
+    async with Softphone("127.0.0.2") as one, Softphone("127.0.0.3") as two:
+        async with exchange(a_trunk("one", one), a_trunk("two", two)) as board:
+            call = dialling(board)
+            await refuses(one, 503, [("Reason", f"Q.850;cause={cause}")])
+            with pytest.raises(CallFailed) as failed:
+                await call
+            assert (failed.value.status, failed.value.cause) == (status, cause)
+            await board.leaves_nothing_behind()
+        assert not two.saw(Invited)
+
+
 async def test_a_silent_trunk_is_left_for_the_next_and_is_the_last_resort_afterwards() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.2", 0))

@@ -43,7 +43,7 @@ def test_the_port_does_not_matter() -> None:
 
 def test_who_calls_the_contact_that_only_one_carrier_was_told_is_that_carrier() -> None:
     trunks, anywhere = Trunks([CARRIER, GATEWAY]), Address("203.0.113.5", 5060)
-    trunks.listen("secret", GATEWAY)
+    trunks.listen("secret", Address("203.0.113.1", 5060), GATEWAY)
 
     def sender(uri: str, source: Address = anywhere) -> Trunk | None:
         return trunks.sender(Request("INVITE", uri, []), source)
@@ -51,6 +51,7 @@ def test_who_calls_the_contact_that_only_one_carrier_was_told_is_that_carrier() 
     assert sender("sip:me@192.0.2.1;line=secret") is GATEWAY
     assert sender("sip:me@192.0.2.1;line=guessed") is None
     assert sender("sip:me@192.0.2.1") is None
+    assert sender("sip:4008001234@192.0.2.1", Address("203.0.113.1", 5080)) is GATEWAY, "its registrar itself"
     assert sender("sip:<broken", Address("198.51.100.9", 5060)) is CARRIER
 
 
