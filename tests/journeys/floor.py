@@ -47,6 +47,34 @@ steps:
 SONG, TEMPERATURE = "aishell/BAC009S0150W0066", "aishell/BAC009S0150W0004"
 """Recordings of people whose transcripts are example phrases of ``HELP_FLOW``."""
 
+OUTSIDE_FLOW = """\
+start: dial
+steps:
+  dial:
+    dial: "02155501234"
+    answer_within: 10
+    failed: end
+  end:
+    hang_up:
+"""
+
+TRUNKS = """\
+[[trunks]]
+name = "near"
+outbound = "{ip}:{near}"
+probe = {{ every = 0 }}
+[[trunks]]
+name = "far"
+outbound = "{ip}:{far}"
+probe = {{ every = 0 }}
+priority = 2
+called_out = [{{ prefix = "+86", add = "0" }}]
+[outside]
+prefixes = {{ "+86" = {{ per_minute = 0.6 }} }}
+dialled = [{{ prefix = "0", add = "+86" }}]
+"""
+"""Two carriers, of which the second writes numbers as they are dialled at home."""
+
 HELP_FLOW = """\
 start: what
 intents:
@@ -113,13 +141,15 @@ class Floor:
     """Leads to the queue that only agent 1003 serves."""
     service: str
     """Leads to the queue of agents 1001 and 1002."""
+    outside: Desk
+    """Leads to a flow that dials an outside number; the two carriers listen on its ports."""
 
 
 def new_floor() -> Floor:
     """With ports that are free at the moment."""
     desks = {name: Desk(f"70{row:02}", _ports(count))
              for row, (name, count) in enumerate(DESKS.items())}
-    return Floor(desks, Desk("7100", _ports(1)), "7101", "7102", "7103", "7104")
+    return Floor(desks, Desk("7100", _ports(1)), "7101", "7102", "7103", "7104", Desk("7105", _ports(2)))
 
 
 def layout(folder: Path, floor: Floor) -> Layout:
@@ -130,9 +160,13 @@ def layout(folder: Path, floor: Floor) -> Layout:
               floor.direct.number: DIAL_FLOW.format(ip=IP, port=floor.direct.ports[0]),
               floor.help: HELP_FLOW.format(song=transcripts().get(SONG, "想听歌曲海阔天空"),
                                            temperature=transcripts().get(TEMPERATURE, "设定三十二度"))}
+    flows[floor.outside.number] = OUTSIDE_FLOW
+    near, far = floor.outside.ports
+    trunks = TRUNKS.format(ip=IP, near=near, far=far)
     queues = "\n".join(_queue(name, desk) for name, desk in floor.desks.items())
     experts = '[queues.experts]\nskills = ["service"]\nmin_proficiency = 4\nwrap_up_seconds = 0\n'
-    return Layout(folder, sip="agent_silence = 2", media="silence_after = 1.5", flows=flows, extra=queues + experts)
+    extra = queues + experts + trunks
+    return Layout(folder, sip="agent_silence = 2", media="silence_after = 1.5", flows=flows, extra=extra)
 
 
 def _queue(name: str, desk: Desk) -> str:

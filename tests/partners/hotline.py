@@ -189,11 +189,11 @@ class Hotline:
     async def events(self, *, kind: str = "", call_id: str = "", sip_call_id: str = "") -> list[dict[str, Any]]:
         """The events of one call (by its id or its SIP Call-ID), optionally of one kind only."""
         if sip_call_id:
-            call_id = await self._call_id(sip_call_id)
+            call_id = await self.call_id(sip_call_id)
         story = await self.get(f"/api/calls/{call_id}")
         return [event for event in story["events"] if not kind or event["kind"] == kind]
 
-    async def _call_id(self, sip_call_id: str) -> str:
+    async def call_id(self, sip_call_id: str) -> str:
         """Our id of the call with this SIP Call-ID. Raises LookupError."""
         for row in (await self.get("/api/calls?limit=200"))["latest"]:
             invited = (await self.events(kind="call.invited", call_id=row["id"]))[0]
