@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from telephony.sip.tables import TABLES, Event, State, Table
+from telephony.sip.tables import ABSORBING, REPEATING, TABLES, Event, State, Table
 
 _HEAD = """# The transaction machines
 
 Drawn from `telephony/sip/tables.py` by `python -m telephony.sip.diagram`; a test holds the two together.
-RFC 3261 section 17 with the corrections of RFC 6026. What has no arrow is ignored.
+RFC 3261 section 17 with the corrections of RFC 6026. What has no arrow is ignored. Over TCP, TLS and
+WebSocket {repeating} are not started, and {absorbing} are zero.
 """
 
 
@@ -27,9 +28,14 @@ def diagram(table: Table) -> str:
     return "\n".join(line.replace(";", ",") for line in lines)  # a semicolon would end a Mermaid statement
 
 
+def _list(timers: frozenset[Event]) -> str:
+    *most, last = sorted(timers)
+    return f"{', '.join(most)} and {last}"
+
+
 def page() -> str:
     """The whole page."""
-    parts = [_HEAD]
+    parts = [_HEAD.format(repeating=_list(REPEATING), absorbing=_list(ABSORBING))]
     parts += [f"## {name}\n\n```mermaid\n{diagram(table)}\n```\n" for name, table in TABLES.items()]
     return "\n".join(parts)
 

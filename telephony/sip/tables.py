@@ -168,3 +168,9 @@ TABLES: Mapping[str, Table] = {
     "INVITE server": INVITE_SERVER,
     "non-INVITE server": NON_INVITE_SERVER,
 }
+
+# What a reliable transport changes: nothing gets lost there, so nothing is sent twice or comes again.
+REPEATING = frozenset({E.TIMER_A, E.TIMER_E, E.TIMER_G})
+"""Timers that are not started there (sections 17.1.1.2, 17.1.2.2 and 17.2.1)."""
+ABSORBING = frozenset({E.TIMER_D, E.TIMER_I, E.TIMER_J, E.TIMER_K})
+"""Timers that are zero there (annex A, table 4)."""

@@ -10,7 +10,7 @@ from telephony.sip.build import ack_of_failure, response_to
 from telephony.sip.config import EndpointConfig
 from telephony.sip.headers import MAGIC_COOKIE
 from telephony.sip.message import Message, Request
-from telephony.sip.tables import Action, Event, State, Table
+from telephony.sip.tables import ABSORBING, REPEATING, Action, Event, State, Table
 from telephony.sip.timers import Timer, Timers
 
 User = Callable[["Transaction", Message | None, float], None]
@@ -189,12 +189,6 @@ TIMERS: Mapping[Action, tuple[Event, Callable[[Transaction], float]]] = {
     Action.START_M: (Event.TIMER_M, Transaction._patience),
     Action.START_N: (Event.TIMER_N, Transaction._patience),
 }
-
-
-REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
-"""Not started where the transport is reliable (sections 17.1.1.2, 17.1.2.2 and 17.2.1)."""
-ABSORBING = frozenset({Event.TIMER_D, Event.TIMER_I, Event.TIMER_J, Event.TIMER_K})
-"""They wait for what comes again: zero where nothing does."""
 
 
 def heard(status: int) -> Event:

@@ -14,6 +14,7 @@ from telephony.transport.shell import Link
 from telephony.transport.streams import Streams
 from telephony.transport.tls import Tls
 from telephony.transport.udp import Datagrams, bind
+from telephony.transport.websocket import WebSockets
 
 Sockets = Mapping[Transport, Sequence[socket.socket]]
 
@@ -38,4 +39,6 @@ def bind_all(listen: Sequence[Address], buffer: int) -> tuple[tuple[Address, ...
 
 def links(sockets: Sockets, table: Connections, tls: Tls) -> list[Link]:
     """One for each kind of transport, to be opened by a shell. Raises ConfigError where TLS has no certificate."""
-    return [Datagrams(sockets.get(Transport.UDP, ())), Streams(table, sockets, tls)]
+    return [
+        Datagrams(sockets.get(Transport.UDP, ())), Streams(table, sockets, tls), WebSockets(table, sockets, tls),
+    ]

@@ -210,7 +210,7 @@ class Streams:
 
     async def _dial(self, to: Address) -> tuple[asyncio.BaseTransport, Connection]:
         secure: ssl.SSLContext | None = self._tls.client() if to.transport is Transport.TLS else None
-        ours = fitting(self._sockets[to.transport], to)
+        ours = fitting(self._sockets[to.transport], to) or fitting(self._sockets[Transport.TCP], to)
         return await asyncio.get_running_loop().create_connection(
             lambda: Connection(self._table, self._shell, to.transport, to.listener, to), to.host, to.port,
             ssl=secure, server_hostname=(to.name or to.host) if secure else None,

@@ -11,10 +11,8 @@ from pathlib import Path
 from calls.errors import ConfigError
 
 log = logging.getLogger(__name__)
-_LIKELY = {
-    "KEY_VALUES_MISMATCH": ("is not the key of the certificate", "name the key that the certificate was made with"),
-    "NO_START_LINE": ("holds no certificate or no key in PEM form", "PEM files begin with -----BEGIN"),
-}
+_MISMATCH = "is not the key of the certificate", "name the key that the certificate was made with"
+_NO_PEM = "and the certificate are not both in PEM form", "PEM files begin with -----BEGIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Tls:
         try:
             context.load_cert_chain(certificate, key, password=_no_password)
         except ssl.SSLError as error:
-            problem, remedy = _LIKELY.get(error.reason or "", (f"is refused: {error.reason}", ""))
+            problem, remedy = _MISMATCH if error.reason == "KEY_VALUES_MISMATCH" else _NO_PEM
             raise ConfigError("[sip.tls] certificate, key", f"{key} {problem}", remedy) from error
         return context
 

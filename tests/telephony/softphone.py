@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from calls.clock import SystemClock
 from media.engine import Codec
 from telephony import sdp
-from telephony.sip.address import Address
+from telephony.sip.address import Address, Transport
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.config import EndpointConfig
 from telephony.sip.endpoint import Endpoint
@@ -21,8 +21,10 @@ from telephony.sip.events import Requested, SipEvent
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Message
 from telephony.sip.uri import Uri
+from telephony.transport.connections import Connections, Limits
+from telephony.transport.links import bind_all, links
 from telephony.transport.shell import Shell
-from telephony.transport.udp import Datagrams, bind
+from telephony.transport.tls import Tls, TlsFiles
 
 E = TypeVar("E", bound=SipEvent)
 T1 = 0.1
@@ -34,15 +36,18 @@ class Softphone:
     """``sees`` waits for events, ``sip`` speaks; requests inside dialogs are answered with 200 by itself."""
 
     def __init__(
-        self, ip: str = "127.0.0.2", user: str = "13800138000", codecs: Sequence[Codec] = (Codec.PCMA, Codec.PCMU)
+        self, ip: str = "127.0.0.2", user: str = "13800138000", codecs: Sequence[Codec] = (Codec.PCMA, Codec.PCMU),
+        over: Sequence[Transport] = (Transport.UDP,), tls: TlsFiles | None = None,
     ) -> None:
+        """Listens over these transports on one port; ``address`` is the first."""
         self.ip, self.user, self.codecs = ip, user, tuple(codecs)
-        sock = bind(Address(ip, 0), 65536)
-        self.address = Address(ip, sock.getsockname()[1])
-        self._sock = sock
+        (self.address, *_), sockets = bind_all([Address(ip, 0, transport) for transport in over], 65536)
+        self.counters = Counter[str]()
+        self.connections = Connections(Limits(), self.counters, lambda peer: True)
+        self._links = links(sockets, self.connections, Tls(tls or TlsFiles(verify=False), self.counters))
         config = EndpointConfig(host=ip, port=self.address.port, contact_user=user, t1=T1, t2=8 * T1, t4=10 * T1)
         self.sip = Endpoint(config)
-        self.shell = Shell(self.sip, SystemClock(), self._take, Counter())
+        self.shell = Shell(self.sip, SystemClock(), self._take, self.counters)
         self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.rtp.bind((ip, 0))
         self.rtp.setblocking(False)
@@ -52,7 +57,7 @@ class Softphone:
         self._sequence = 0
 
     async def __aenter__(self) -> Self:
-        await self.shell.open(Datagrams([self._sock]))
+        await self.shell.open(*self._links)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -61,7 +66,7 @@ class Softphone:
 
     @property
     def uri(self) -> str:
-        return f"sip:{self.user}@{self.address}"
+        return str(Uri.at(self.address, self.user))
 
     @property
     def now(self) -> float:
@@ -104,7 +109,7 @@ class Softphone:
         credentials: ClientCredentials | None = None,
     ) -> str:
         call = self.sip.invite(
-            Uri(user=number, host=at.host, port=at.port),
+            Uri.at(at, number),
             at,
             from_=NameAddr(Uri(user=self.user, host=self.ip)),
             body=self.offer() if body is None else body,
@@ -136,7 +141,7 @@ class Softphone:
         me = NameAddr(Uri(user=self.user, host="hotline"))
         key = self.sip.send_request(
             "REGISTER",
-            Uri(host=at.host, port=at.port),
+            Uri.at(at),
             at,
             from_=me,
             to=me,
@@ -150,7 +155,7 @@ class Softphone:
 
     def asks(self, method: str, at: Address) -> str:
         """Send a request outside any dialog."""
-        target = Uri(host=at.host, port=at.port)
+        target = Uri.at(at)
         key = self.sip.send_request(method, target, at, from_=NameAddr(Uri(user=self.user, host=self.ip)), now=self.now)
         self.shell.flush()
         return key
