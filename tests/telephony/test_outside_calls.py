@@ -6,17 +6,21 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from calls.errors import CallFailed
+from calls.events import Event
 from calls.numbers import PhoneNumber
 from calls.phone import Phone
+from storage import Database, EventLog
 from telephony.sip.address import Address
 from telephony.sip.events import Acknowledged, Answered, Ended, Failed, Invited
 from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
+from telephony.store import outside_usage
 from telephony.trunking import Trunk
 from telephony.trunking.rewriting import Rule
 from telephony.trunking.tolls import Refused, Tariff, TollRules, Tolls, Usage
@@ -298,6 +302,25 @@ def test_what_was_used_before_a_restart_counts() -> None:
         tolls.begin("li", "1", TODAY)
     with pytest.raises(Refused, match="money"):
         tolls.begin("wang", "1", TODAY)
+
+
+async def test_what_was_used_today_is_read_from_the_log(database: Database, tmp_path: Path) -> None:
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def ended(hours: float, agent: str | None, price: float) -> Event:
+        details = {"seconds": 61.0, "price": price}
+        return Event("outside.ended", began + timedelta(hours=hours), "a-call", agent, details)
+
+    async with EventLog(database, tmp_path / "spool") as log:
+        for event in (
+            ended(-1, "li", 9.0), ended(1, "li", 1.5), ended(2, "li", 0.0), ended(3, None, 2.0), ended(25, "li", 9.0),
+            Event("outside.dialled", began + timedelta(hours=1), "a-call", "li"),
+        ):
+            log.append(event)
+        while log.waiting:  # noqa: ASYNC110 — written by a task of its own
+            await asyncio.sleep(0.01)
+    used = await outside_usage(database, began, began + timedelta(days=1))
+    assert used == {"": Usage(calls=1, spend=2.0), "li": Usage(calls=2, spend=1.5)}
 
 
 def test_a_number_does_not_show_in_a_permit() -> None:
