@@ -91,8 +91,31 @@ class Phone(Protocol):
         """End the leg: BYE, CANCEL or a final status, whichever its state needs. Harmless when already over."""
 
 
+class Transfer(Protocol):
+    """What the party asks for who talks to the caller: that the caller be handed on."""
+
+    target: str
+    """To whom: a phone of ours, a queue, a SIP URI or an outside number."""
+    by: str
+    """The user of ours who asks; empty for a phone without one."""
+    consulted: object
+    """The other leg of a party that has asked the target first; None for a blind transfer."""
+
+    def succeeded(self) -> None:
+        """Tell the party that the caller is there."""
+
+    def failed(self, status: int, reason: str = "") -> None:
+        """Tell the party that it still has the caller: ``status`` is that of SIP."""
+
+
 class Talk(Protocol):
     """A caller and who talks to them."""
+
+    async def transfer(self) -> Transfer:
+        """Wait until the party that was joined asks to hand the caller on. Asking once answers once."""
+
+    def parked(self) -> AbstractContextManager[None]:
+        """While inside, the caller hears music, and nobody else."""
 
     async def ended(self) -> Hangup:
         """Wait until nobody has the caller any more: the party that was joined has ended its leg, and no supervisor
@@ -103,15 +126,16 @@ class Exchange(Protocol):
     """The switch room: rings phones and joins them."""
 
     async def ring(
-        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0,
-        early_media: bool = False,
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
+        answer_within: float = 20.0, early_media: bool = False,
     ) -> Phone:
         """Ring ``target`` and return the answered phone. A target is the user name of one of our phones (``1001``),
         a SIP URI (``sip:1001@127.0.0.1:5070``), or an outside number, tried in this order.
 
-        ``shown`` is the number in From and P-Asserted-Identity, ``name`` its display name. Cancelling the
-        coroutine stops the ringing (CANCEL). ``early_media`` lets the caller hear what the far side plays before it
-        answers: ringing tones and announcements of a carrier.
+        ``by`` is the user of ours on whose behalf an outside number is dialled. ``shown`` is the number in From and
+        P-Asserted-Identity, ``name`` its display name. Cancelling the coroutine stops the ringing (CANCEL).
+        ``early_media`` lets the caller hear what the far side plays before it answers: ringing tones and announcements
+        of a carrier.
 
         Raises ``CallFailed`` on busy, rejection, no answer, unreachable.
         """

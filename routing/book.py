@@ -31,6 +31,8 @@ class Seat:
     until: float | None = None
     rests_until: float = 0.0
     call_id: str | None = None
+    direct: bool = False
+    """In a call that no queue brought: a transfer, or one of the agent's own."""
 
     @property
     def present(self) -> bool:
@@ -80,7 +82,7 @@ class Book:
         """Fold one event. Raises ImpossibleTransition when it contradicts what is known; then nothing has changed."""
         fold = _FOLDS.get(event.kind)
         known_agent = event.agent is None or event.agent in self.seats
-        known_call = event.call_id is None or event.call_id in self.places or fold is _entered
+        known_call = event.call_id is None or event.call_id in self.places or fold in (_entered, *_DIRECT)
         if fold is not None and known_agent and known_call:
             fold(self, event, event.at.timestamp())
 
@@ -220,6 +222,32 @@ def _settle(seat: Seat, at: float) -> None:
         seat.state, seat.since, seat.until = step(seat.state, Signal.BREAK), at, None
 
 
+def _called(book: Book, event: Event, at: float) -> None:
+    seat = book.seats[str(event.agent)]
+    _move(seat, Signal.OFFERED, at)
+    seat.call_id, seat.direct = event.call_id, True
+
+
+def _connected(book: Book, event: Event, at: float) -> None:
+    _move(book.seats[str(event.agent)], Signal.ANSWERED, at)
+
+
+def _not_connected(book: Book, event: Event, at: float) -> None:
+    seat, signal = book.seats[str(event.agent)], Signal(str(event.details["signal"]))
+    _move(seat, signal, at, _until(event))
+    if signal is Signal.UNREACHABLE:
+        seat.reachable = False
+    seat.call_id, seat.direct = None, False
+
+
+def _released(book: Book, event: Event, at: float) -> None:
+    seat, until = book.seats[str(event.agent)], _until(event)
+    _move(seat, Signal.HUNG_UP, at, until)
+    if until is None and seat.state is State.WRAP_UP:
+        _move(seat, Signal.READY, at)
+    seat.call_id, seat.direct = None, False
+
+
 def _both(book: Book, event: Event) -> tuple[Place, Seat]:
     return book.places[str(event.call_id)], book.seats[str(event.agent)]
 
@@ -233,6 +261,7 @@ def _number(value: object) -> float:
     return float(cast("float", value))
 
 
+_DIRECT = (_called, _connected, _not_connected, _released)
 _FOLDS: Mapping[str, Callable[[Book, Event, float], None]] = {
     "queue.entered": _entered,
     "queue.offered": _offered,
@@ -241,6 +270,10 @@ _FOLDS: Mapping[str, Callable[[Book, Event, float], None]] = {
     "queue.withdrawn": _withdrawn,
     "queue.left": _left,
     "agent.talked": _talked,
+    "agent.called": _called,
+    "agent.connected": _connected,
+    "agent.not_connected": _not_connected,
+    "agent.released": _released,
     "agent.wrapped_up": _wrapped_up,
     "agent.ready": _ready,
     "agent.paused": _paused,

@@ -37,7 +37,7 @@ def _seat(router: Router, seat: Seat) -> Iterator[str]:
     who = f"agent {seat.agent.id}"
     if (seat.state in IN_A_CALL) != (seat.call_id is not None):
         yield f"{who} is {seat.state} with call {seat.call_id}"
-    if seat.call_id is not None:
+    if seat.call_id is not None and not seat.direct:
         place = router.book.places.get(seat.call_id)
         if place is None or place.agent != seat.agent.id:
             yield f"{who} is {seat.state} for call {seat.call_id}, which knows nothing of it"

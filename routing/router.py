@@ -15,6 +15,7 @@ from calls.errors import ConfigError
 from routing import invariants, policy
 from routing.agents import Agent, ImpossibleTransition, Signal, State
 from routing.book import Book, Place, Seat
+from routing.direct import Direct
 from routing.floor import Floor, Log
 from routing.queues import Queue
 from routing.ticket import Ticket
@@ -28,6 +29,7 @@ class Router(Floor):
         super().__init__(log, clock, queues, agents, rules or policy.Rules())
         self.exchange = exchange
         self.tickets: dict[str, Ticket] = {}
+        self.direct = Direct(self, exchange)
         self._phones: dict[str, bool] = {}
         self._began = self.now()
 
@@ -188,6 +190,9 @@ class Router(Floor):
         for call_id, place in list(past.places.items()):
             for kind, details in _closing(place):
                 past.apply(self.write(kind, call_id, place.agent if kind != "queue.left" else None, **details))
+        for seat in past.seats.values():
+            if seat.direct:
+                self._close_direct(past, seat)
         self.book.adopt(past)
         for user, reachable in self._phones.items():
             self.phone_changed(user, reachable)
@@ -230,6 +235,11 @@ class Router(Floor):
     def _line_moved(self, queue: Queue) -> None:
         for position, call_id in enumerate(self.book.in_line(queue.name), 1):
             self.tickets[call_id].position = position
+
+    def _close_direct(self, past: Book, seat: Seat) -> None:
+        """End a call past the queues that the last process took with it."""
+        kind = "agent.released" if seat.state is State.TALKING else "agent.not_connected"
+        past.apply(self.write(kind, seat.call_id, seat.agent.id, signal=Signal.WITHDRAWN.value, until=None))
 
     async def _watch(self, ticket: Ticket, phone: Phone) -> None:
         await phone.ended()

@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 
-from calls import Call, Caller, Dial, Finished, Hangup, Phone, PhoneNumber, Side, ToQueue
-from calls.errors import CallFailed, HotlineError, LegGone
+from calls import Call, Caller, Dial, Finished, Phone, PhoneNumber, Side, ToQueue
+from calls.errors import CallFailed, HotlineError
 from customers import identify, parse_number
 from insight import account
 from ivr.conversation import Conversation
-from routing import Ticket
 from server.diary import Diary
 from server.hold import holding
 from server.parts import Parts
+from server.talking import Talks
 from telephony import IncomingCall
 
 log = logging.getLogger("hotline.call")
-AtWork = Callable[[], AbstractAsyncContextManager[object]]
 
 
 async def journey(incoming: IncomingCall, parts: Parts) -> None:
@@ -83,56 +80,40 @@ async def _help(call: Call, caller: Caller, phone: Phone, parts: Parts, diary: D
         flow.plan, caller, phone, voice=parts.voice, music=parts.music, matcher=flow.matcher,
         recogniser=parts.recogniser, services=parts.services, note=diary.note,
     )
+    talks = Talks(call, caller, phone, parts, diary)
     outcome = await conversation.run()
     while not isinstance(outcome, Finished):
         if isinstance(outcome, ToQueue):
-            talked = await _to_agent(outcome, call, caller, phone, parts, diary)
+            talked = await _to_agent(outcome, talks)
             onward = outcome.overflow
         else:
-            talked = await _dial(outcome, call, phone, parts, diary)
+            talked = await _dial(outcome, talks)
             onward = outcome.failed
+        if isinstance(talked, ToQueue):  # an agent has handed the caller on to another queue
+            outcome = talked
+            continue
         if talked or onward is None:
             break
         outcome = await conversation.run(at=onward)
     diary.note("flow.finished", {"solved": isinstance(outcome, Finished) and outcome.solved})
 
 
-async def _to_agent(wish: ToQueue, call: Call, caller: Caller, phone: Phone, parts: Parts, diary: Diary) -> bool:
-    """Wait in the queue and talk to the agent. False when nobody came in time."""
-    async with parts.router.waiting(call, caller, wish.queue, max_wait=wish.max_wait) as ticket:
+async def _to_agent(wish: ToQueue, talks: Talks) -> bool | ToQueue:
+    """Wait in the queue and talk to the agent. False when nobody came in time, a queue when the agent wants it."""
+    parts = talks.parts
+    async with parts.router.waiting(talks.call, talks.caller, wish.queue, max_wait=wish.max_wait) as ticket:
         while True:
             try:
-                async with holding(phone, ticket, parts.voice, parts.music, diary.note):
+                async with holding(talks.phone, ticket, parts.voice, parts.music, talks.diary.note):
                     agent, _ = await ticket.agent()
             except TimeoutError:
                 return False
-            if not await _gone(phone, ticket, agent, parts, diary):
+            last = await talks.talk(agent, ticket.talking, wrap_up=ticket.queue.wrap_up_seconds)
+            if isinstance(last, ToQueue):
+                return last
+            if last.by is not Side.NETWORK:
                 return True
             await ticket.again()  # the agent's phone is gone, the caller is not: back to the head of the line
-
-
-async def _gone(phone: Phone, ticket: Ticket, agent: Phone, parts: Parts, diary: Diary) -> bool:
-    """Let the two talk until one hangs up. True when the agent's phone vanished instead."""
-    return (await _talk(phone, agent, parts, diary, ticket.talking)).by is Side.NETWORK
-
-
-async def _talk(phone: Phone, other: Phone, parts: Parts, diary: Diary, at_work: AtWork = nullcontext) -> Hangup:
-    """Join the two until nobody has the caller any more; the caller's own hang-up cancels this. ``other`` is
-    ``at_work`` until its own leg ends: a supervisor may have taken the caller over."""
-    with suppress(LegGone):  # who hangs up in the very moment of the answer is never joined
-        async with parts.telephony.joined(phone, other) as talk:
-            async with at_work():
-                diary.note("call.bridged", {"leg": other.id})
-                _note_end(other, await other.ended(), diary)
-            return await talk.ended()
-    async with at_work():
-        hangup = await other.ended()
-    _note_end(other, hangup, diary)
-    return hangup
-
-
-def _note_end(leg: Phone, hangup: Hangup, diary: Diary) -> None:
-    diary.note("leg.ended", {"leg": leg.id, "by": hangup.by, "status": hangup.status, **_cause(hangup.cause)})
 
 
 def _cause(cause: int) -> dict[str, int]:
@@ -140,21 +121,21 @@ def _cause(cause: int) -> dict[str, int]:
     return {"cause": cause} if cause else {}
 
 
-async def _dial(wish: Dial, call: Call, phone: Phone, parts: Parts, diary: Diary) -> bool:
+async def _dial(wish: Dial, talks: Talks) -> bool | ToQueue:
     """Bridge the caller to an address or number. False when it was not answered."""
-    diary.note("call.dialling", {"step": wish.step})
+    talks.diary.note("call.dialling", {"step": wish.step})
     try:
-        other = await parts.telephony.ring(
-            wish.target, call=call, shown=call.number, answer_within=wish.answer_within, early_media=True
+        other = await talks.parts.telephony.ring(
+            wish.target, call=talks.call, shown=talks.call.number, answer_within=wish.answer_within, early_media=True
         )
     except CallFailed as failure:
-        diary.note("call.not_answered", {"status": failure.status, **_cause(failure.cause)})
+        talks.diary.note("call.not_answered", {"status": failure.status, **_cause(failure.cause)})
         return False
     try:
-        await _talk(phone, other, parts, diary)
+        last = await talks.talk(other)
     finally:
         await asyncio.shield(other.hang_up())
-    return True
+    return last if isinstance(last, ToQueue) else True
 
 
 async def _afterwards(call: Call, phone: Phone, recording: Path | None, parts: Parts, diary: Diary) -> None:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from calls.call import Hangup
+from calls.call import Hangup, Side
 from calls.errors import HotlineError
 from calls.phone import Sound
 from media.engine import Node
 from telephony.leg import Leg
 from telephony.playback import Playing
+from telephony.referral import Referral
 from telephony.supervision import Mode, gains
 
 
@@ -41,11 +42,15 @@ class Bridge:
         self.caller, self.agent = caller, agent
         self.supervisor: Leg | None = None
         self.mode = Mode.TALK
+        self._parked = False
         self._music = music
         self._playing: dict[Leg, Playing] = {}
         self._turned, self._parted = asyncio.Event(), asyncio.Event()
+        self._referrals: asyncio.Queue[Referral] = asyncio.Queue()
         for leg in (caller, agent):
             leg.changed = self.apply
+        for leg in (caller, agent):
+            leg.referred = self._referrals.put_nowait if leg.house else None
         self.apply()
 
     # -- the parties ----------------------------------------------------------------------------------------------
@@ -85,6 +90,32 @@ class Bridge:
         if not self._parted.is_set():
             self.apply()
 
+    async def transfer(self) -> Referral:
+        """As in ``calls.Talk``."""
+        return await self._referrals.get()
+
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """While inside, the caller hears music, and nobody else."""
+        self._park(True)
+        try:
+            yield
+        finally:
+            self._park(False)
+
+    def _park(self, parked: bool) -> None:
+        self._parked = parked
+        if not self._parted.is_set():
+            self.apply()
+
+    def hand_over(self, leg: Leg) -> Leg:
+        """Take ``leg`` out: the talk is over, and the other party's leg ends without ending the call that it is in."""
+        self.part()
+        for other in self._legs():
+            if other is not leg:
+                other.release(Hangup(Side.HOTLINE, 200, "transferred"))
+        return leg
+
     async def ended(self) -> Hangup:
         """As in ``calls.Talk``. An agent who hangs up on a caller and a supervisor leaves those two together."""
         while True:
@@ -123,7 +154,7 @@ class Bridge:
         for leg in self._legs():
             leg.peer = next((other for party, other in pairs if party is leg), None)
         for leg, other in pairs:
-            if other.held and not leg.held:
+            if (other.held or (self._parked and leg is self.caller)) and not leg.held:
                 self._entertain(leg)
             elif playing := self._playing.pop(leg, None):
                 playing.cut()
@@ -132,7 +163,7 @@ class Bridge:
         """Nobody hears anybody any more."""
         self._write(Mode.HOLD)
         for leg in self._legs():
-            leg.peer = leg.changed = None
+            leg.peer = leg.changed = leg.referred = None
         for playing in self._playing.values():
             playing.cut()
         self._parted.set()
@@ -147,7 +178,8 @@ class Bridge:
         assert caller is not None
         assert agent is not None
         cells = gains(mode, caller, agent, supervisor)
-        if self.caller.held or self.far.held:  # a phone that holds may still send, music of its own for example
+        # A phone that holds may still send, music of its own for example.
+        if self.caller.held or self.far.held or self._parked:
             self._separate(cells)
         for listener in filter(None, audios):
             for source in filter(None, audios):

@@ -193,15 +193,15 @@ class Telephony:
     # -- calls.Exchange -------------------------------------------------------------------------------------------
 
     async def ring(
-        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", answer_within: float = 20.0,
-        early_media: bool = False,
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
+        answer_within: float = 20.0, early_media: bool = False,
     ) -> Phone:
         """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
         if self._cutting:
             raise CallFailed(503, "shutting down")
         if self._routes.leads_outside(target):
             return await self.dial_out(
-                target, call=call, shown=shown, name=name, answer_within=answer_within, early_media=early_media
+                target, call=call, shown=shown, name=name, by=by, answer_within=answer_within, early_media=early_media
             )
         routes = await self._routes.to(target)
         first, legs = self._codec_of(call.id), []
@@ -210,6 +210,7 @@ class Telephony:
         for route in routes:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
             leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
+            leg.house, leg.user = True, target if self.phones.knows(target) else ""
             legs.append((leg, route))
         return await first_to_answer(legs, Shown(shown, name), answer_within)
 
@@ -254,6 +255,14 @@ class Telephony:
             yield talk
         finally:
             talk.dismiss(phone)
+
+    def handed_over(self, consulted: object) -> Phone:
+        """The party that the leg ``consulted`` talks to, out of their talk: that leg ends, and whoever asked for the
+        party has it now (RFC 5589 section 7.3). Raises CallFailed where the leg is in no talk."""
+        for talk in self._talks.values():
+            if consulted in (talk.caller, talk.agent):
+                return talk.hand_over(talk.agent if consulted is talk.caller else talk.caller)
+        raise CallFailed(480, "whom the caller is to be handed to has not answered")
 
     def talk(self, call_id: str) -> Bridge:
         """The talk that a call is in. Raises NotPossible."""

@@ -23,6 +23,8 @@ from telephony.config import TelephonyConfig
 from telephony.keys import Keys, key_of
 from telephony.liveness import Liveness
 from telephony.offers import Offers
+from telephony.referral import Referral
+from telephony.referring import refer
 from telephony.sip.events import Acknowledged, Cancelled, Ended, RefreshDue, Reinvited, Requested, Responded, SipEvent
 from telephony.sip.message import Request, Response
 from telephony.transport.shell import Shell
@@ -62,8 +64,14 @@ class Leg:
         """The other party while bridged: keys are passed on to it."""
         self.changed: Callable[[], None] | None = None
         """Told when the far side puts us on hold or resumes."""
+        self.referred: Callable[[Referral], None] | None = None
+        """Told when the far side asks to transfer whom it talks to; None: it may not."""
         self.hangup: Hangup | None = None
         self.answered = False
+        self.user = ""
+        """The user of ours whose phone this is, where it is one's."""
+        self.house = False
+        """A phone of the house, which may have calls made; not somebody on a trunk, who would do so at our expense."""
         self.for_call = ""
         """The call that this leg was rung for: the leg does not outlive it."""
         self._office, self._sip = office, office.sip
@@ -276,7 +284,9 @@ class Leg:
                 self._keys_by_info = True
                 self._pressed(key)
             endpoint.respond(event.transaction, 200 if key is not None else 415, now)
-        elif event.request.method == "OPTIONS":
+        elif event.request.method == "REFER":
+            refer(self, self._office, event)
+        elif event.request.method in ("OPTIONS", "NOTIFY"):  # a NOTIFY of a subscription that has just ended
             endpoint.respond(event.transaction, 200, now)
         else:
             endpoint.respond(event.transaction, 501, now)

@@ -42,7 +42,8 @@ class EndpointConfig:
     contact_user: str = ""
     """User part of our Contact."""
     allow: tuple[str, ...] = (
-        "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE",
+        "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE", "REFER",
+        "NOTIFY",
     )
     """Methods that are understood; any other gets 405 with this list."""
     supported: tuple[str, ...] = ("100rel", "timer")

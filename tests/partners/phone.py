@@ -278,6 +278,17 @@ class ProcessPhone(EventfulPhone):
         """Take the far side off hold."""
         self._do("unhold")
 
+    async def transfer(self, uri: str) -> None:
+        """Ask that the far side be brought to ``uri`` (REFER)."""
+        self._do("transfer", uri=uri)
+
+    async def transferred(self, timeout: float = 30.0) -> int:
+        """Wait for the last word on the transfer: its status."""
+        while True:
+            told = await self._next("transfer", timeout)
+            if told.details["final"]:
+                return int(told.details["status"])
+
     async def call(self, uri: str) -> None:
         """Dial."""
         self._do("call", uri=uri)

@@ -83,6 +83,9 @@ def main() -> None:
             if self.player is not None:
                 self.player.startTransmit(self.audio())
 
+        def onCallTransferStatus(self, told: Any) -> None:
+            tell("transfer", status=int(told.statusCode), final=bool(told.finalNotify))
+
         def onDtmfDigit(self, pressed: Any) -> None:
             tell("digit", key=pressed.digit)
 
@@ -178,6 +181,10 @@ def main() -> None:
                 call.say(order["path"])
             elif what == "statistics":
                 call.tell_statistics()
+            elif what == "transfer":
+                call.xfer(order["uri"], pj.CallOpParam(True))
+            elif what == "hand_over":
+                self.calls[0].xferReplaces(call, pj.CallOpParam(True))
             elif what == "hold":
                 call.setHold(pj.CallOpParam())
             elif what == "unhold":

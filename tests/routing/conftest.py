@@ -13,6 +13,7 @@ import pytest
 
 from calls import Call, Caller, Event, Hangup, Identity, Phone, PhoneNumber, Side
 from calls.errors import CallFailed
+from calls.phone import Talk
 from routing import Agent, Queue, Router, Rules, State, Ticket
 
 MORNING = datetime(2025, 3, 3, 1, 0, tzinfo=UTC)
@@ -91,7 +92,7 @@ class FakeExchange:
         self.cancelled: list[tuple[str, str]] = []
 
     async def ring(self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "",
-                   answer_within: float = 20.0, early_media: bool = False) -> Phone:
+                   by: str = "", answer_within: float = 20.0, early_media: bool = False) -> Phone:
         self.rung.append((asyncio.get_running_loop().time(), target, call.id))
         if any(target == busy for busy, _ in self.ringing) or any(target == phone.target for phone in self.talking):
             raise AssertionError(f"{target} was rung while it is in a call")
@@ -117,8 +118,8 @@ class FakeExchange:
             raise CallFailed(status)
 
     @asynccontextmanager
-    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Phone]:
-        yield agent
+    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Talk]:
+        yield cast(Talk, agent)
 
 
 class Hall:

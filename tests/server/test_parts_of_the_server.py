@@ -19,7 +19,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from calls import Call, Event, Hangup, Phone, Side, Sound
+from calls import Call, Caller, Event, Hangup, Identity, Phone, Side, Sound
 from calls.errors import HotlineError, LegGone
 from ivr.voice import Voice
 from routing import Ticket
@@ -28,9 +28,9 @@ from server.banner import banner
 from server.diary import Chronicle, Diary
 from server.ears import Ears
 from server.hold import CONNECTING, holding, place
-from server.journey import _talk
 from server.parts import Parts
 from server.settings import Settings
+from server.talking import Talks
 from server.telemetry import STALL_SECONDS, LoopWatch
 from server.timeline import Timeline
 from server.trunk_settings import TrunkSettings
@@ -232,7 +232,9 @@ async def test_an_agent_who_hangs_up_in_the_moment_of_the_answer_ends_the_talk_a
     parts = cast(Parts, SimpleNamespace(telephony=SimpleNamespace(joined=lambda phone, other: Gone())))
     diary = cast(Diary, SimpleNamespace(note=lambda kind, details: kinds.append(kind)))
     agent = cast(Phone, SimpleNamespace(id="leg", ended=ended))
-    assert (await _talk(cast(Phone, None), agent, parts, diary)).by is by
+    hangup = await Talks(CALL, Caller(Identity.UNKNOWN), cast(Phone, None), parts, diary).talk(agent)
+    assert isinstance(hangup, Hangup)
+    assert hangup.by is by
     assert kinds == ["leg.ended"]
 
 

@@ -1,0 +1,88 @@
+"""Calls that reach an agent past the queues: transfers, and calls of an agent's own. They are work all the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from calls import Call, Exchange, Phone
+from calls.errors import CallFailed
+from routing.agents import REFUSALS, Signal, State
+from routing.book import Seat
+from routing.floor import Floor
+
+BUSY = 486
+
+
+class Direct:
+    """Rings people by name. Whoever is an agent is marked, so that no queue offers a call at the same time."""
+
+    def __init__(self, floor: Floor, exchange: Exchange) -> None:
+        self._floor, self._exchange = floor, exchange
+
+    @asynccontextmanager
+    async def reached(self, target: str, call: Call, *, name: str = "", by: str = "",
+                      answer_within: float = 20.0, wrap_up: float = 0.0) -> AsyncIterator[Phone]:
+        """Ring ``target`` (an agent's number or phone, or whatever ``Exchange.ring`` takes); while inside, it talks.
+
+        Afterwards its phone is hung up, and an agent has ``wrap_up`` seconds for notes. Raises CallFailed: 486 for an
+        agent who is not idle, at once and without ringing.
+        """
+        seat = self.seat_of(target)
+        phone = await self._ring(seat.agent.phone if seat else target, seat, call, name, by, answer_within)
+        try:
+            async with self.engaged(seat, call, answered=True, wrap_up=wrap_up):
+                yield phone
+        finally:
+            await self._floor.afterwards(phone.hang_up())
+
+    @asynccontextmanager
+    async def engaged(self, seat: Seat | None, call: Call, *, answered: bool = False,
+                      wrap_up: float = 0.0) -> AsyncIterator[None]:
+        """While inside, the agent talks. ``answered``: has been marked as ringing before. Raises CallFailed (486)."""
+        if seat is None:
+            yield
+            return
+        if not answered:
+            self._mark(seat, call)
+        agent = seat.agent.id
+        self._floor.record("agent.connected", call.id, agent)
+        try:
+            yield
+        finally:
+            until = self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
+            self._floor.record("agent.released", call.id, agent, until=until)
+            self._floor.settle()
+
+    def seat_of(self, target: str) -> Seat | None:
+        """The agent who is meant, if it is one: by id, or by phone."""
+        seats = self._floor.book.seats
+        return seats.get(target) or next((seat for seat in seats.values() if seat.agent.phone == target), None)
+
+    async def _ring(self, target: str, seat: Seat | None, call: Call, name: str, by: str,
+                    answer_within: float) -> Phone:
+        if seat is not None:
+            self._mark(seat, call)
+        signal, until = Signal.WITHDRAWN, None
+        answered = False
+        try:
+            phone = await self._exchange.ring(target, call=call, shown=call.number, name=name, by=by,
+                                              answer_within=answer_within)
+            answered = True
+        except CallFailed as failure:
+            signal = REFUSALS.get(failure.status, Signal.DECLINED)
+            rules = self._floor.rules
+            seconds = {Signal.NO_ANSWER: rules.missed_pause, Signal.UNREACHABLE: rules.unreachable_for}
+            until = self._floor.now() + seconds[signal] if signal in seconds else None
+            raise
+        finally:
+            if seat is not None and not answered:
+                self._floor.record("agent.not_connected", call.id, seat.agent.id, signal=signal.value, until=until)
+                self._floor.settle()
+        return phone
+
+    def _mark(self, seat: Seat, call: Call) -> None:
+        if seat.state is not State.IDLE:
+            raise CallFailed(BUSY, f"the agent is {seat.state}")
+        self._floor.record("agent.called", call.id, seat.agent.id)
+        self._floor.settle()

@@ -1,0 +1,56 @@
+"""A REFER inside a leg's dialog: may it, whom does it mean, and who is told how it goes (RFC 3515 section 2.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telephony.referral import FRAGMENT, Referral, Wish
+from telephony.sip.errors import SipParseError
+from telephony.sip.events import Requested
+
+if TYPE_CHECKING:
+    from telephony.leg import Leg, Office
+
+
+def refer(leg: Leg, office: Office, event: Requested) -> None:
+    """Answer it, and hand the wish to whoever joined ``leg`` to another party.
+
+    Only whom we rang, or one of our own phones, may have calls made: a caller from a trunk who could would telephone at
+    our expense.
+    """
+    endpoint, now = office.sip.endpoint, office.sip.now()
+    try:
+        wish = Wish.read(event.request)
+    except SipParseError as error:
+        endpoint.respond(event.transaction, 400, now, f"{error.where}: {error.problem}")
+        return
+    if leg.referred is None:
+        endpoint.respond(event.transaction, 603, now, "nobody to be transferred")
+        return
+    consulted = _consulted(office, wish)
+    if wish.replaced is not None and consulted is None:
+        endpoint.respond(event.transaction, 481, now, "no such dialog to be replaced")
+        return
+    quiet = event.request.get("Refer-Sub").strip().lower() == "false"  # RFC 4488 section 4
+    endpoint.respond(event.transaction, 202, now, headers=[("Refer-Sub", "false")] if quiet else ())
+
+    def notify(headers: list[tuple[str, str]], body: bytes) -> None:
+        endpoint.request(leg.call, "NOTIFY", office.sip.now(), headers, body, FRAGMENT)
+        office.sip.flush()
+
+    target = _named(office, leg.offers.far, wish)
+    referral = Referral(target, leg.user, event.request.cseq.number, None if quiet else notify, consulted)
+    referral.trying()
+    leg.referred(referral)
+
+
+def _consulted(office: Office, wish: Wish) -> Leg | None:
+    keys = wish.replaced.keys if wish.replaced is not None else ()
+    return next((office.legs[key] for key in keys if key in office.legs), None)
+
+
+def _named(office: Office, far: str, wish: Wish) -> str:
+    """The target as ``Exchange.ring`` takes it: a user of ours, or the whole URI of somebody elsewhere."""
+    config, uri = office.config, wish.uri
+    ours = (config.realm, config.contact_host, config.host_towards(far))
+    return uri.user if uri.scheme == "tel" or uri.literal in ours else str(uri._replace(headers=""))

@@ -1,0 +1,90 @@
+"""Calls that reach an agent past the queues: the agent is at work, and no queue offers a call meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from calls.errors import CallFailed
+from routing import Agent, Queue, State
+
+if TYPE_CHECKING:
+    from tests.routing.conftest import Hall
+
+
+async def reach(hall: Hall, target: str, seconds: float, *, wrap_up: float = 0.0) -> None:
+    async with hall.router.direct.reached(target, hall.call("t"), wrap_up=wrap_up):
+        await hall.passes(seconds)
+
+
+async def test_whoever_is_reached_by_transfer_is_at_work_and_then_writes_notes(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 2.0
+    talking = asyncio.create_task(reach(hall, "1001", 10, wrap_up=15))
+    await hall.passes()
+    assert hall.state("1001") is State.RINGING
+    hall.dials("a")
+    await hall.passes(3)
+    assert hall.state("1001") is State.TALKING
+    assert hall.exchange.rung == [(0.0, "1001", "t")], "no queue rings who is in a call"
+    await talking
+    assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(15.01)
+    assert hall.ringing == [("1001", "a")]
+
+
+async def test_who_is_not_idle_is_not_rung(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.router.pause("1001")
+    with pytest.raises(CallFailed, match="486"):
+        await reach(hall, "1001", 1)
+    assert not hall.exchange.rung
+    assert hall.state("1001") is State.PAUSED
+
+
+@pytest.mark.parametrize(("status", "state"), [(486, State.IDLE), (603, State.IDLE), (408, State.PAUSED),
+                                               (503, State.OFFLINE)])
+async def test_what_a_refusal_says_of_the_agent(
+        hall: Hall, li: Agent, service: Queue, status: int, state: State) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = (status, 1.0)
+    with pytest.raises(CallFailed):
+        await reach(hall, "1001", 1)
+    await hall.passes()
+    assert hall.state("1001") is state
+
+
+async def test_a_caller_who_hangs_up_meanwhile_leaves_the_agent_idle(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 5.0
+    reaching = asyncio.create_task(reach(hall, "1001", 1))
+    await hall.passes(1)
+    reaching.cancel()
+    await asyncio.gather(reaching, return_exceptions=True)
+    await hall.passes()
+    assert hall.state("1001") is State.IDLE
+
+
+async def test_an_outside_number_has_no_agent(hall: Hall, service: Queue) -> None:
+    hall.opens([service])
+    hall.exchange.habits["13900000000"] = 1.0
+    await reach(hall, "13900000000", 1)
+    assert [target for _, target, _ in hall.exchange.rung] == ["13900000000"]
+
+
+async def test_after_a_restart_nobody_talks_any_more(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    talking = asyncio.create_task(reach(hall, "1001", 60))
+    await hall.passes(2)
+    past = list(hall.log)
+    talking.cancel()
+    await asyncio.gather(talking, return_exceptions=True)
+    await hall.passes(5)
+    router = hall.opens([service], [li])
+    router.rebuild(past)
+    await hall.passes()
+    assert hall.state("1001") is State.IDLE
