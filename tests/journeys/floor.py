@@ -153,7 +153,8 @@ def new_floor() -> Floor:
 
 
 def layout(folder: Path, floor: Floor) -> Layout:
-    """The settings of a server with this floor, in which a phone that is gone is soon found out."""
+    """The settings of a server with this floor, in which a phone that is gone is soon found out. It has two media
+    threads, so that most bridges bring together legs of both."""
     flows = {desk.number: QUEUE_FLOW.format(queue=name) for name, desk in floor.desks.items()}
     flows |= {floor.experts: QUEUE_FLOW.format(queue="experts"), floor.service: QUEUE_FLOW.format(queue="service"),
               floor.complaints: QUEUE_FLOW.format(queue="complaints"),
@@ -166,7 +167,8 @@ def layout(folder: Path, floor: Floor) -> Layout:
     queues = "\n".join(_queue(name, desk) for name, desk in floor.desks.items())
     experts = '[queues.experts]\nskills = ["service"]\nmin_proficiency = 4\nwrap_up_seconds = 0\n'
     extra = queues + experts + trunks
-    return Layout(folder, sip="agent_silence = 2", media="silence_after = 1.5", flows=flows, extra=extra)
+    media = "silence_after = 1.5\nthreads = 2"
+    return Layout(folder, sip="agent_silence = 2", media=media, flows=flows, extra=extra)
 
 
 def _queue(name: str, desk: Desk) -> str:
