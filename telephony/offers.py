@@ -23,6 +23,9 @@ class Offers:
         self.far = ""
         """Where the signalling of the far side comes from: decides which of our addresses it is told."""
         self.secured = False
+        self._offered: sdp.Session | None = None
+        """Their latest offer that was agreed to: whatever is offered later keeps its streams in their places."""
+        self._index = 0
         self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self._version = 0
         self._described = b""
@@ -45,6 +48,7 @@ class Offers:
     def answer(self, offered: sdp.Session, agreed: sdp.Agreed) -> bytes:
         """Our answer to an offer that has been understood already."""
         self._agree(agreed)
+        self._offered, self._index = offered, agreed.index
         return self._in_words(lambda local: sdp.answer(offered, agreed, local))
 
     # -- ours -----------------------------------------------------------------------------------------------------
@@ -53,10 +57,14 @@ class Offers:
         """Our offer, with the codec and the keys in use first; once a leg is protected it stays so."""
         keys = self.audio.keys if self.audio else None
         self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
-        noise = self.config.comfort_noise
-        return self._in_words(
-            lambda local: sdp.offer(local, self._preferred(), comfort_noise=noise, keys=self._key_lines)
-        )
+        return self._in_words(lambda local: sdp.offer(
+            local,
+            self._preferred(),
+            comfort_noise=self.config.comfort_noise,
+            keys=self._key_lines,
+            before=self._offered,
+            index=self._index,
+        ))
 
     def answered(self, body: bytes) -> None:
         """Take their answer to our offer. Raises SdpError, NotAcceptable: then nothing has changed."""

@@ -114,7 +114,7 @@ def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
     lines = local.head()
     for index, stream in enumerate(remote.streams):
         if index != agreed.index:
-            lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.tokens)}")
+            lines.append(_refused(stream))
             continue
         formats = [Format.of(agreed.codec, agreed.payload_type)]
         if agreed.digit_payload_type is not None:
@@ -132,14 +132,26 @@ def offer(
     *,
     comfort_noise: bool = False,
     keys: Sequence[KeyLine] = (),
+    before: Session | None = None,
+    index: int = 0,
 ) -> bytes:
     """Our offer: ``codecs`` in the order of preference, telephone-event for each of their clocks, and SRTP by ``keys``
-    where there are any."""
+    where there are any.
+
+    In a session that they described ``before``, with our stream at ``index``, every stream keeps its place, those that
+    were refused too (RFC 3264 section 8).
+    """
     clocks = sorted({CLOCK_RATE, *(codec.clock_rate for codec in codecs)})
     formats = [Format.of(codec, int(codec)) for codec in codecs]
     formats += [Format(number, DIGITS, clock) for number, clock in enumerate(clocks, start=DIGITS_OFFERED_FROM)]
     formats += [NOISE] if comfort_noise else []
-    return _text(local.head() + _audio(local.port, formats, direction, keys, rtcp_mux=True))
+    lines = [_refused(stream) for stream in before.streams] if before is not None else [""]
+    lines[index : index + 1] = _audio(local.port, formats, direction, keys, rtcp_mux=True)
+    return _text(local.head() + lines)
+
+
+def _refused(stream: Stream) -> str:
+    return f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.tokens)}"
 
 
 def _choose(

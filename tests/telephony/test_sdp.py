@@ -324,3 +324,13 @@ def test_damaged_descriptions_raise_nothing_but_the_two_errors(noise: bytes, at:
     with suppress(SdpError, NotAcceptable):
         remote = parse(damaged)
         assert parse(answer(remote, negotiate(remote, BOTH), HERE)).streams
+
+
+def test_an_offer_in_a_session_keeps_every_stream_in_its_place() -> None:
+    """RFC 3264 section 8: streams are never taken out, also those that were refused."""
+    media = ["m=video 5000 RTP/AVP 96", "a=rtpmap:96 H264/90000", "m=audio 4000 RTP/AVP 8", "m=image 6000 udptl t38"]
+    remote = parse(described(*media))
+    again = parse(offer(HERE, BOTH, before=remote, index=1))
+    assert [(stream.kind, stream.port) for stream in again.streams] == [("video", 0), ("audio", 20000), ("image", 0)]
+    assert again.streams[2].tokens == ("t38",)
+    assert negotiate(again, BOTH).index == 1
