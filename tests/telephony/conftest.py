@@ -19,7 +19,7 @@ from media.server import MediaServer
 from telephony.config import TelephonyConfig
 from telephony.exchange import Telephony
 from telephony.incoming import IncomingCall
-from telephony.phones import PhoneAccount
+from telephony.phones import BindingStore, PhoneAccount
 from telephony.sip.address import Address
 from telephony.store import AccountBook, with_password
 from telephony.trunking import Trunk
@@ -91,7 +91,7 @@ async def answer_and_wait(incoming: IncomingCall) -> None:
 
 
 @asynccontextmanager
-async def running(**changes: Any) -> AsyncIterator[Switchboard]:
+async def running(bindings: BindingStore | None = None, **changes: Any) -> AsyncIterator[Switchboard]:
     """An exchange: trunk ``carrier`` sends from 127.0.0.2, everybody else is a stranger."""
     settings: dict[str, Any] = {
         "listen": (Address("127.0.0.1", 0),),
@@ -107,7 +107,7 @@ async def running(**changes: Any) -> AsyncIterator[Switchboard]:
     book = AccountBook([account("1001"), account("8001", kind="customer", number="13900139000", display_name="李女士")])
     events: list[Event] = []
     telephony = Telephony(
-        TelephonyConfig(**{**settings, **changes}), media, book, SystemClock(), note=events.append
+        TelephonyConfig(**{**settings, **changes}), media, book, SystemClock(), bindings, note=events.append
     )
     board = Switchboard(telephony, book, answer_and_wait, events=events)
     await telephony.start(board.on_call)

@@ -3,20 +3,30 @@ good once."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from calls.call import Call
+from storage import Database
 from telephony.sip.auth import Algorithm, digest
 from telephony.sip.headers import Challenge
-from tests.partners.sipp import SippPhone
-from tests.telephony.conftest import PASSWORD, Switchboard, account
+from telephony.store import PhoneStore
+from tests.partners.sipp import SippAgent, SippPhone
+from tests.telephony.conftest import PASSWORD, Switchboard, account, running
+
+MD5_ALONE = replace(account("1001"), ha1_sha256="")
+"""SIPp gives up where SHA-256 is offered: its account has one hash, and so it is offered that one (RFC 8760)."""
 
 
-@pytest.fixture(autouse=True)
-def md5_alone(switchboard: Switchboard) -> None:
-    """SIPp gives up where SHA-256 is offered: its account has one hash, and so it is offered that one (RFC 8760)."""
-    switchboard.book.replace([replace(account("1001"), ha1_sha256="")])
+@pytest.fixture
+async def switchboard() -> AsyncIterator[Switchboard]:
+    async with running() as board:
+        board.book.replace([MD5_ALONE])
+        yield board
 
 
 def stale(phone: SippPhone, which: int = 0) -> bool:
@@ -59,3 +69,21 @@ async def test_a_nonce_of_before_the_restart_is_stale_and_no_wrong_password(
         assert await phone.ended() == 0
         assert stale(phone)
     assert switchboard.telephony.phones.reachable("1001")
+
+
+async def test_after_a_restart_a_phone_rings_that_has_not_registered_again(database: Database) -> None:
+    store = PhoneStore(database)
+    await store.save(MD5_ALONE)
+    async with running(store) as before:
+        before.book.replace([MD5_ALONE])
+        async with SippPhone(server(before), "1001", PASSWORD) as phone:
+            assert await phone.ended() == 0
+        async with asyncio.timeout(10):
+            while not await store.load_bindings(0.0):  # noqa: ASYNC110 — written by a task of its own
+                await asyncio.sleep(0.01)
+    async with running(store) as after, SippAgent("1001", ip=phone.ip, port=phone.port) as rung:
+        call = Call("restarted", "carrier", "4008001234", None, "main", datetime.now(UTC))
+        answered = await after.telephony.ring("1001", call=call, shown=None)
+        await rung.connected()
+        await answered.hang_up()
+        assert await rung.ended() == 0
