@@ -290,9 +290,13 @@ class MediaEngine(Protocol):
         within 5 ms in the recording too. ``mask_tones``: keys that are heard as tones are silence, from up to 60 ms
         before to 40 ms after."""
 
-    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
+    def open_tap(self, fd: int, *, piece_ms: int = 20, rate: int = 8000) -> Node:
         """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in pieces of ``piece_ms`` (20, 40 …
-        100): 320 bytes for each 20 ms. Longer pieces come later and cost less."""
+        100). Longer pieces come later and cost less. At a ``rate`` of 16000 it hears the whole band of G.722, Opus and
+        wide L16; a mix, and other codecs, are brought to that rate.
+
+        Packets are put in order: what comes behind a hole waits 40 to 200 ms for what is missing, which is then made
+        up. Silence that is not sent is filled in, so that the time line goes on."""
 
     def close_node(self, node: Node) -> None:
         """Close a leg, player, recorder (name either side; both go, and ``RecorderClosed`` follows) or tap, and clear

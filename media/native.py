@@ -122,8 +122,8 @@ class NativeEngine:
         left, right = self._core.open_recorder(path, mask_tones)
         return OpenRecorder(Node(left), Node(right))
 
-    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
-        return Node(self._core.open_tap(fd, piece_ms))
+    def open_tap(self, fd: int, *, piece_ms: int = 20, rate: int = 8000) -> Node:
+        return Node(self._core.open_tap(fd, piece_ms, rate))
 
     def close_node(self, node: Node) -> None:
         self._core.close_node(node)

@@ -51,9 +51,14 @@ class Coder : public Parcel {
     // many, 0 for a codec that sends everything once. To be called before `decode`.
     virtual std::size_t recover(rtp::Bytes, std::span<Sample>) { return 0; }
 
+    // A decoder of its own for the same payloads, at 16 kHz; null where there is nothing above 4 kHz in them.
+    virtual Coder* wide() { return nullptr; }
+
     // False for a decoder that has filled the gap already, so that a late packet would be heard twice.
     virtual bool takes_late() const { return true; }
 };
+
+constexpr bool is_wide(Codec codec) { return codec == Codec::g722 || codec == Codec::opus || codec == Codec::l16_wide; }
 
 // Throws std::bad_alloc.
 std::unique_ptr<Coder> make_coder(Codec codec);

@@ -26,6 +26,23 @@ State* or_throw(State* made) {
     return made;
 }
 
+// What decodes at 16 kHz, beside a coder that runs at 8.
+class WideDecoder : public Coder {
+  public:
+    std::size_t encode(std::span<const Sample>, std::span<std::uint8_t>) override { return 0; }
+};
+
+class WideG722 final : public WideDecoder {
+  public:
+    std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) override {
+        return static_cast<std::size_t>(
+            g722_decode(decoder_.get(), samples.data(), payload.data(), static_cast<int>(payload.size())));
+    }
+
+  private:
+    Owned<g722_decode_state_t, g722_decode_free> decoder_{or_throw(g722_decode_init(nullptr, 64000, 0))};
+};
+
 class G711 final : public Coder {
   public:
     explicit G711(Codec codec) : codec_(codec) {}
@@ -60,7 +77,10 @@ class G722 final : public Coder {
             g722_decode(decoder_.get(), samples.data(), payload.data(), static_cast<int>(payload.size())));
     }
 
+    Coder* wide() override { return &wide_; }
+
   private:
+    WideG722 wide_;
     Owned<g722_encode_state_t, g722_encode_free> encoder_{
         or_throw(g722_encode_init(nullptr, 64000, G722_SAMPLE_RATE_8000))};
     Owned<g722_decode_state_t, g722_decode_free> decoder_{
@@ -104,9 +124,45 @@ class L16Wide final : public Coder {
         return down_.run(std::span(wide_).first(read_l16(payload, wide_.data())), samples);
     }
 
+    Coder* wide() override { return &decoder_; }
+
   private:
+    L16 decoder_;
     Resampler up_{8000, 16000}, down_{16000, 8000};
     std::array<Sample, max_samples> wide_{};
+};
+
+// libopus resamples to whatever rate it is asked for.
+struct OpusEar {
+    explicit OpusEar(int rate_) : rate(rate_), state(or_throw(opus_decoder_create(rate_, 1, nullptr))) {}
+
+    std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) {
+        return run(payload, samples, static_cast<int>(samples.size()), false);
+    }
+    std::size_t recover(rtp::Bytes payload, std::span<Sample> samples) {
+        const int length = opus_packet_get_nb_samples(payload.data(), static_cast<opus_int32>(payload.size()), rate);
+        return length <= 0 ? 0 : run(payload, samples, length, true);
+    }
+
+  private:
+    std::size_t run(rtp::Bytes payload, std::span<Sample> samples, int length, bool lost) {
+        const int made = opus_decode(state.get(), payload.data(), static_cast<opus_int32>(payload.size()), samples.data(),
+                                     length, lost ? 1 : 0);
+        return static_cast<std::size_t>(std::max(made, 0));
+    }
+
+    const int rate;
+    Owned<OpusDecoder, opus_decoder_destroy> state;
+};
+
+class WideOpus final : public WideDecoder {
+  public:
+    std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) override { return ear_.decode(payload, samples); }
+    std::size_t recover(rtp::Bytes payload, std::span<Sample> samples) override { return ear_.recover(payload, samples); }
+    bool takes_late() const override { return false; }
+
+  private:
+    OpusEar ear_{16000};
 };
 
 // RFC 6716 and RFC 7587, mono. libopus resamples: both of its sides run at our 8 kHz, whatever bandwidth the far end uses.
@@ -127,14 +183,9 @@ class Opus final : public Coder {
         return static_cast<std::size_t>(std::max(size, 0));
     }
 
-    std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) override {
-        return run(payload, samples, static_cast<int>(samples.size()), false);
-    }
-
-    std::size_t recover(rtp::Bytes payload, std::span<Sample> samples) override {
-        const int length = opus_packet_get_nb_samples(payload.data(), static_cast<opus_int32>(payload.size()), 8000);
-        return length <= 0 ? 0 : run(payload, samples, length, true);
-    }
+    std::size_t decode(rtp::Bytes payload, std::span<Sample> samples) override { return ear_.decode(payload, samples); }
+    std::size_t recover(rtp::Bytes payload, std::span<Sample> samples) override { return ear_.recover(payload, samples); }
+    Coder* wide() override { return &wide_; }
 
     // Frames of 20, 10, 5 or 2.5 ms (RFC 6716 section 2.1.4).
     std::size_t fits(std::size_t samples) const override {
@@ -146,15 +197,10 @@ class Opus final : public Coder {
     bool takes_late() const override { return false; }
 
   private:
-    std::size_t run(rtp::Bytes payload, std::span<Sample> samples, int length, bool lost) {
-        const int made = opus_decode(decoder_.get(), payload.data(), static_cast<opus_int32>(payload.size()),
-                                     samples.data(), length, lost ? 1 : 0);
-        return static_cast<std::size_t>(std::max(made, 0));
-    }
-
     Owned<OpusEncoder, opus_encoder_destroy> encoder_{
         or_throw(opus_encoder_create(8000, 1, OPUS_APPLICATION_VOIP, nullptr))};
-    Owned<OpusDecoder, opus_decoder_destroy> decoder_{or_throw(opus_decoder_create(8000, 1, nullptr))};
+    OpusEar ear_{8000};
+    WideOpus wide_;
 };
 
 }  // namespace

@@ -8,16 +8,19 @@ namespace media {
 
 class Concealment {
   public:
+    // `scale`: samples for each one of 8 kHz, 1 or 2.
+    explicit Concealment(int scale = 1) : scale_(scale) {}
+
     // Nothing has been heard yet, or not lately: there is nothing to go on with.
-    void forget() { lost_ = longest; }
-    bool exhausted() const { return lost_ >= longest; }
+    void forget() { lost_ = longest(); }
+    bool exhausted() const { return lost_ >= longest(); }
 
     // Samples that were heard.
     void remember(std::span<const Sample> heard) {
-        const std::size_t count = std::min(heard.size(), history_.size());
-        std::copy(history_.begin() + static_cast<std::ptrdiff_t>(count), history_.end(), history_.begin());
-        std::copy(heard.end() - static_cast<std::ptrdiff_t>(count), heard.end(),
-                  history_.end() - static_cast<std::ptrdiff_t>(count));
+        const std::size_t size = kept(), count = std::min(heard.size(), size);
+        std::copy_n(history_.begin() + static_cast<std::ptrdiff_t>(count), size - count, history_.begin());
+        std::copy_n(heard.end() - static_cast<std::ptrdiff_t>(count), count,
+                    history_.begin() + static_cast<std::ptrdiff_t>(size - count));
         lost_ = 0;
     }
 
@@ -40,15 +43,17 @@ class Concealment {
     }
 
   private:
-    static constexpr int whole = 80, longest = 480;            // unchanged for 10 ms, silent after 60
-    static constexpr int compared = 80, shortest_lag = 40, longest_lag = 160;  // pitches of 50 to 200 Hz, and their multiples
+    int whole() const { return 80 * scale_; }     // unchanged for 10 ms …
+    int longest() const { return 480 * scale_; }  // … silent after 60
+    std::size_t kept() const { return 320 * static_cast<std::size_t>(scale_); }
 
-    // The lag at which the last 10 ms resemble what came before them most.
+    // The lag at which the last 10 ms resemble what came before them most: pitches of 50 to 200 Hz, and their multiples.
     void begin() {
         base_ = history_;
         std::int32_t best = INT32_MAX;
-        const Sample* const last = base_.data() + base_.size() - compared;
-        for (int lag = shortest_lag; lag <= longest_lag; ++lag) {
+        const int compared = 80 * scale_;
+        const Sample* const last = base_.data() + kept() - compared;
+        for (int lag = 40 * scale_; lag <= 160 * scale_; ++lag) {
             std::int32_t difference = 0;
             for (int i = 0; i < compared; ++i) difference += std::abs(last[i] - last[i - lag]);
             if (difference >= best) continue;
@@ -58,13 +63,14 @@ class Concealment {
     }
 
     Sample continued(int at) const {
-        const Gain gain = std::clamp(unity - (at - whole) * unity / (longest - whole), 0, unity);
-        return static_cast<Sample>((base_[base_.size() - static_cast<std::size_t>(lag_ - at % lag_)] * gain) >> 12);
+        const Gain gain = std::clamp(unity - (at - whole()) * unity / (longest() - whole()), 0, unity);
+        return static_cast<Sample>((base_[kept() - static_cast<std::size_t>(lag_ - at % lag_)] * gain) >> 12);
     }
 
-    std::array<Sample, 320> history_{}, base_{};  // what was heard, and what is repeated
-    int lost_ = longest;                           // samples made up since
-    int lag_ = shortest_lag;
+    std::array<Sample, 640> history_{}, base_{};  // what was heard, and what is repeated
+    const int scale_;
+    int lost_ = longest();                         // samples made up since
+    int lag_ = 40;
 };
 
 }  // namespace media

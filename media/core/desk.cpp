@@ -90,13 +90,14 @@ Recorder& Desk::add_recorder(bool mask_tones, int file) {
     return *recorder;
 }
 
-void Desk::check_piece(int piece_ms) {
+void Desk::check_tap(int piece_ms, int rate) {
+    if (rate != 8000 && rate != 16000) throw std::invalid_argument("a tap's rate is 8000 or 16000 samples a second");
     if (piece_ms < 20 || piece_ms > 100 || piece_ms % 20 != 0)
         throw std::invalid_argument("a tap's pieces are 20, 40, 60, 80 or 100 ms");
 }
 
-int Desk::add_tap(int piece_ms, int socket) {
-    Tap* tap = new Tap(++last_id_, 8 * piece_ms, socket);
+int Desk::add_tap(int piece_ms, int rate, int socket) {
+    Tap* tap = new Tap(++last_id_, piece_ms, rate, socket);
     nodes_[tap->id] = tap;
     homes_.open(*tap);
     return tap->id;

@@ -54,7 +54,7 @@ class Desk {
     Leg& add_leg(Beginning with, LegSockets sockets = {});
     int open_player();
     Recorder& add_recorder(bool mask_tones = false, int file = -1);
-    int add_tap(int piece_ms, int socket = -1);
+    int add_tap(int piece_ms, int rate = 8000, int socket = -1);
 
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
     void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
@@ -76,7 +76,7 @@ class Desk {
     int open_nodes() const { return static_cast<int>(nodes_.size()); }
 
   protected:
-    static void check_piece(int piece_ms);
+    static void check_tap(int piece_ms, int rate);
     // Each thread runs its commands in this order; of two threads' commands none waits for one that is submitted later.
     virtual void submit(int thread, std::unique_ptr<Command> command) = 0;
     virtual Nanos now() const = 0;

@@ -58,10 +58,10 @@ std::pair<int, int> Engine::open_recorder(const std::string& path, bool mask_ton
     return {recorder.left.id, recorder.right.id};
 }
 
-int Engine::open_tap(int socket, int piece_ms) {
+int Engine::open_tap(int socket, int piece_ms, int rate) {
     refuse_when_closed();
-    check_piece(piece_ms);
-    return add_tap(piece_ms, duplicate_datagram_socket(socket).release());
+    check_tap(piece_ms, rate);
+    return add_tap(piece_ms, rate, duplicate_datagram_socket(socket).release());
 }
 
 std::vector<Event> Engine::drain() {

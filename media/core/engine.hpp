@@ -21,7 +21,7 @@ class Engine final : public Desk {
 
     std::pair<int, int> open_leg(const std::string& ip);  // node, port
     std::pair<int, int> open_recorder(const std::string& path, bool mask_tones);
-    int open_tap(int socket, int piece_ms);
+    int open_tap(int socket, int piece_ms, int rate);
     std::vector<Event> drain();
     std::int64_t events_lost() const { return common_.events_lost.load(std::memory_order_relaxed); }
     LatencyReport relay_latency() const;

@@ -155,7 +155,8 @@ struct Leg : Node {
     SampleClock clock;
     Placement timeline{2400 - 160, 480};  // for recordings: what comes 280 ms late still finds its place
     // … to here.
-    ComfortNoise noise;
+    ComfortNoise noise, recorded_noise;
+    std::int64_t silent_from = 0;  // on the common sample grid: up to here a recording has what the far end did not send
     JitterBuffer jitter;
     DigitReceiver digits_in;
     DigitSender digits_out;

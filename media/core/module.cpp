@@ -76,9 +76,9 @@ class BareSwitch final : public Desk, private Output {
         recorders_.push_back(&recorder);
         return {recorder.left.id, recorder.right.id};
     }
-    int open_tap(int piece_ms) {
-        check_piece(piece_ms);
-        return add_tap(piece_ms);
+    int open_tap(int piece_ms, int rate) {
+        check_tap(piece_ms, rate);
+        return add_tap(piece_ms, rate);
     }
 
     void advance(Nanos now) {
@@ -248,7 +248,7 @@ NB_MODULE(_core, module) {
         .def("fileno", &Engine::fileno)
         .def("open_leg", &Engine::open_leg, "address"_a)
         .def("open_recorder", &Engine::open_recorder, "path"_a, "mask_tones"_a)
-        .def("open_tap", &Engine::open_tap, "fd"_a, "piece_ms"_a)
+        .def("open_tap", &Engine::open_tap, "fd"_a, "piece_ms"_a, "rate"_a)
         .def("drain", [](Engine& engine) { return event_list(engine.drain()); })
         .def("events_lost", &Engine::events_lost)
         .def("relay_latency", &latency_dict);
@@ -257,7 +257,7 @@ NB_MODULE(_core, module) {
         .def(nb::init<double, int, Nanos>(), "silence_after"_a = 10.0, "threads"_a = 1, "lag_ns"_a = 0)
         .def("open_leg", &BareSwitch::open_leg, "ssrc"_a, "sequence"_a, "timestamp"_a)
         .def("open_recorder", &BareSwitch::open_recorder, "mask_tones"_a = false)
-        .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20)
+        .def("open_tap", &BareSwitch::open_tap, "piece_ms"_a = 20, "rate"_a = 8000)
         .def("advance", &BareSwitch::advance, "now_ns"_a)
         .def("deadline", &BareSwitch::deadline)
         .def("packet", &BareSwitch::packet, "leg"_a, "data"_a, "address"_a, "port"_a, "now_ns"_a)

@@ -19,9 +19,14 @@ class ComfortNoise {
     }
     void end() { on_ = false; }
     bool on() const { return on_; }
+    // As loud as another, but not the same.
+    void follow(const ComfortNoise& other) {
+        on_ = other.on_;
+        peak_ = other.peak_;
+    }
 
-    void fill(Frame& frame) {
-        for (Sample& sample : frame) {
+    void fill(std::span<Sample> samples) {
+        for (Sample& sample : samples) {
             seed_ = seed_ * 1664525 + 1013904223;  // Numerical Recipes' generator; its upper half is random enough here
             sample = static_cast<Sample>((static_cast<std::int16_t>(seed_ >> 16) * peak_) >> 15);
         }

@@ -44,7 +44,7 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     relay(leg, *packet, *heard);  // before anything else: nobody waits for our bookkeeping
     if (first) output_.event({Event::Type::first_packet, leg.id, 0, from});
     if (heard->content == Content::event) return digit(leg, *packet);
-    if (heard->content == Content::comfort_noise) return leg.noise.begin(packet->payload);
+    if (heard->content == Content::comfort_noise) return fall_silent(leg, *packet);
     leg.noise.end();
     distribute(leg, *packet, heard->codec, order);
 }
@@ -73,6 +73,13 @@ void Switch::refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet
     if (packet->payload_type == leg.format.payload_type || packet->payload_type == leg.format.digit_payload_type) return;
     leg.refusals.foreign.add(1);
     leg.refusals.last_type.set(packet->payload_type);
+}
+
+void Switch::fall_silent(Leg& leg, const rtp::Packet& packet) {
+    const std::uint32_t timestamp = leg.clock.samples(packet.timestamp, clock_ratio(leg.format.codec));
+    if (!leg.noise.on()) leg.silent_from = leg.timeline.place(timestamp, sample_at(now_)).value_or(sample_at(now_));
+    leg.noise.begin(packet.payload);
+    leg.recorded_noise.follow(leg.noise);
 }
 
 void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
@@ -160,6 +167,7 @@ void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order 
     const std::size_t count = leg.decode(packet.payload, codec, room);
     if (count == 0) leg.counters.malformed.add(1);
     sound(leg, timestamp, room.first(count), order);
+    if (is_wide(codec)) tap_wide(leg, timestamp, packet.payload);
 }
 
 // Samples of a leg, and where they belong on its sender's clock, for everybody who does not get them by relay.
@@ -169,15 +177,45 @@ void Switch::sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> sa
     if (leg.feeding) leg.jitter.write(timestamp, samples);
     else if (order == Order::newest) leg.jitter.remember(arrival, samples);
     if (const auto at = leg.timeline.place(timestamp, arrival)) record(leg, *at, samples);
-    if (order != Order::newest) return;  // a recogniser cannot go back
-    if (leg.tones)
+    tap(leg, timestamp, samples);
+    if (order == Order::newest && leg.tones)
         leg.tones->hear(timestamp, leg.in.missing > 0, samples,
                         [&](char key) { output_.event({Event::Type::tone_digit, leg.id, key}); });
+}
+
+void Switch::tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples) {
+    const bool wide = is_wide(leg.format.codec);
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
-        if (cell->listener.kind != Kind::tap || gains::feed(cell->listener).direct != &leg) continue;
+        if (!taps(*cell, leg)) continue;
         Tap& tap = static_cast<Tap&>(cell->listener);
-        tap.push(samples, cell->gain, [&](std::span<const Sample> piece) { output_.tap(tap, piece); });
+        if (tap.scale == 2 && wide) continue;  // it gets the whole band
+        std::array<Sample, 2 * rtp::max_payload> room;
+        tap.hear({leg.id, leg.in.epoch}, timestamp, tap.scaled_up(samples, room), cell->gain, leg.in.missing > 0,
+                 sample_at(now_), pieces_of(tap));
     }
+}
+
+// The whole band of a codec that has one, for the taps that want it.
+void Switch::tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload) {
+    bool wanted = false;
+    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column)
+        wanted = wanted || (taps(*cell, leg) && static_cast<Tap&>(cell->listener).scale == 2);
+    if (!wanted) return;
+    const bool lost = leg.in.missing > 0;
+    const auto give = [&](std::uint32_t from, std::span<const Sample> samples) {
+        for (Cell* cell = leg.column; cell != nullptr && !samples.empty(); cell = cell->next_in_column) {
+            if (!taps(*cell, leg)) continue;
+            Tap& tap = static_cast<Tap&>(cell->listener);
+            if (tap.scale == 2)
+                tap.hear({leg.id, leg.in.epoch}, from, samples, cell->gain, lost, sample_at(now_), pieces_of(tap));
+        }
+    };
+    std::array<Sample, 2 * rtp::max_payload> room;
+    Coder& coder = *leg.coder->wide();
+    const std::size_t recovered = lost ? coder.recover(payload, room) : 0;
+    give(timestamp - static_cast<std::uint32_t>(recovered / 2), std::span(room).first(recovered));
+    const std::size_t count = coder.decode(payload, room);
+    give(timestamp, std::span(room).first(count));
 }
 
 // The first 5 ms after a change of gain go from the old one to the new; what was taken away is gone after them.

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "leg.hpp"
+#include "resample.hpp"
 
 namespace media {
 
@@ -14,8 +15,11 @@ namespace {
 // One coder by itself.
 class BareCoder {
   public:
-    explicit BareCoder(int codec)
-        : coder_(make_coder(known(codec) ? static_cast<Codec>(codec) : throw std::invalid_argument("unknown codec"))) {}
+    BareCoder(int codec, bool wide)
+        : coder_(make_coder(known(codec) ? static_cast<Codec>(codec) : throw std::invalid_argument("unknown codec"))),
+          ear_(wide ? coder_->wide() : coder_.get()) {
+        if (ear_ == nullptr) throw std::invalid_argument("there is nothing above 4 kHz in this codec");
+    }
 
     nb::bytes encode(const nb::bytes& pcm) {
         std::array<std::uint8_t, rtp::max_payload> payload;
@@ -24,12 +28,12 @@ class BareCoder {
         return bytes_of(payload, coder_->encode(samples, payload));
     }
     nb::bytes decode(const nb::bytes& payload) {
-        std::array<Sample, max_samples> samples;
-        return bytes_of(samples, coder_->decode(checked(payload), samples));
+        std::array<Sample, 2 * max_samples> samples;
+        return bytes_of(samples, ear_->decode(checked(payload), samples));
     }
     nb::bytes recover(const nb::bytes& payload) {
-        std::array<Sample, max_samples> samples;
-        return bytes_of(samples, coder_->recover(checked(payload), samples));
+        std::array<Sample, 2 * max_samples> samples;
+        return bytes_of(samples, ear_->recover(checked(payload), samples));
     }
     bool takes_late() const { return coder_->takes_late(); }
     std::size_t fits(std::size_t samples) const { return coder_->fits(samples); }
@@ -41,6 +45,7 @@ class BareCoder {
 
   private:
     std::unique_ptr<Coder> coder_;
+    Coder* ear_;  // what decodes
 };
 
 std::string hear_tones(ToneDigits& tones, std::uint32_t timestamp, bool lost_before, const nb::bytes& pcm) {
@@ -78,7 +83,7 @@ class BareSrtp {
 
 void bind_parts(nb::module_& module) {
     nb::class_<BareCoder>(module, "Coder")
-        .def(nb::init<int>(), "codec"_a)
+        .def(nb::init<int, bool>(), "codec"_a, "wide"_a = false)
         .def("encode", &BareCoder::encode, "pcm"_a)
         .def("decode", &BareCoder::decode, "payload"_a)
         .def("recover", &BareCoder::recover, "payload"_a)
@@ -87,6 +92,13 @@ void bind_parts(nb::module_& module) {
     nb::class_<ToneDigits>(module, "ToneDigits")
         .def(nb::init<>())
         .def("hear", &hear_tones, "timestamp"_a, "lost_before"_a, "pcm"_a);
+    nb::class_<Resampler>(module, "Resampler")
+        .def(nb::init<unsigned, unsigned>(), "from_rate"_a, "to_rate"_a)
+        .def("run", [](Resampler& resampler, const nb::bytes& pcm) {
+            const std::vector<Sample> samples = samples_of(pcm);
+            std::vector<Sample> made(2 * samples.size() + 16);
+            return bytes_of(made, resampler.run(samples, made));
+        }, "pcm"_a);
     nb::class_<ToneMask>(module, "ToneMask")
         .def(nb::init<>())
         .def_ro_static("ahead", &ToneMask::ahead)

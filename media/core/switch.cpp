@@ -11,6 +11,7 @@ void Switch::advance(Nanos now) {
         ++slot_;
         now_ = std::max(now_, slot_ * millisecond);
         tick(static_cast<int>(slot_ % groups), slot_ * millisecond);
+        if (slot_ % 100 == 0) fill_silence();
         if (slot_ % 500 != 0) continue;
         check_silence();
         check_recorders();
@@ -22,6 +23,7 @@ void Switch::advance(Nanos now) {
 std::optional<Nanos> Switch::deadline() const {
     const bool idle = legs_ == nullptr && recorders_ == nullptr;
     std::int64_t slot = idle ? INT64_MAX : slot_ + 500 - slot_ % 500;
+    if (legs_ != nullptr) slot = slot_ + 100 - slot_ % 100;
     for (std::int64_t ahead = groups; ahead > 0; --ahead)
         if (ticking_[static_cast<std::size_t>((slot_ + ahead) % groups)] != nullptr) slot = std::min(slot, slot_ + ahead);
     if (slot == INT64_MAX) return std::nullopt;
@@ -36,6 +38,25 @@ void Switch::check_silence() {
         if (silent < silence_after_) continue;
         leg->silence_said = true;
         output_.event({Event::Type::silence, leg->id, silent / millisecond});
+    }
+}
+
+// What far ends do not send of their silence, for those who cannot do without: recognisers and recordings.
+void Switch::fill_silence() {
+    const std::int64_t now = sample_at(now_);
+    for (Leg* leg = legs_; leg != nullptr; leg = leg->next_leg) {
+        const Nanos last = leg->counters.last_packet.get();
+        if (last == 0 || now_ - last < 2 * frame_time) continue;
+        for (Cell* cell = leg->column; cell != nullptr; cell = cell->next_in_column) {
+            if (!taps(*cell, *leg)) continue;
+            Tap& tap = static_cast<Tap&>(cell->listener);
+            tap.pass({leg->id, leg->in.epoch}, leg->noise, now, pieces_of(tap));
+        }
+        if (!leg->noise.on()) continue;
+        for (Frame frame; leg->silent_from + frame_samples <= now; leg->silent_from += frame_samples) {
+            leg->recorded_noise.fill(frame);
+            record(*leg, leg->silent_from, frame);
+        }
     }
 }
 

@@ -80,6 +80,9 @@ class Switch {
     void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
     void catch_up(Leg& listener, const Leg& source);
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
+    void fall_silent(Leg& leg, const rtp::Packet& packet);
+    void tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples);
+    void tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload);
     void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);
     void send(Leg& leg, rtp::Header header, std::size_t payload_size);
@@ -118,7 +121,15 @@ class Switch {
     void cut_fading(Node& node, const Handover& staying_together);
     void admit(const Handover& nodes);
     void adopt(Switch& guests);
+    void fill_silence();
     void check_silence();
+    auto pieces_of(Tap& tap) {
+        return [this, &tap](std::span<const Sample> piece) { output_.tap(tap, piece); };
+    }
+    // Is this cell a tap that gets what the leg says as it comes?
+    static bool taps(const Cell& cell, const Leg& leg) {
+        return cell.listener.kind == Kind::tap && gains::feed(cell.listener).direct == &leg;
+    }
     void check_recorders();
 
     static constexpr Nanos recent = 100 * millisecond;  // packets that come further apart are not one sound

@@ -47,9 +47,10 @@ void Switch::consume(Node& node, Nanos now) {
         if (gains::mixes(leg)) send_mix(leg, now);
     } else if (node.kind == Kind::tap) {
         Tap& tap = static_cast<Tap&>(node);
+        if (!gains::mixes(tap)) return;
         Frame frame;
-        if (gains::mixes(tap) && mix(tap, now, frame))
-            tap.push(frame, unity, [&](std::span<const Sample> piece) { output_.tap(tap, piece); });
+        mix(tap, now, frame);
+        tap.hear_mix(frame, pieces_of(tap));
     }
 }
 

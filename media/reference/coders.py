@@ -82,6 +82,19 @@ class Library:
         return np.frombuffer(self._coder.recover(payload), np.int16)
 
 
+class WideEar:
+    """A decoder of the native module that gives 16 kHz."""
+
+    def __init__(self, codec: Codec) -> None:
+        made = _core.Coder(codec, wide=True)
+        self.decode, self.recover = made.decode, made.recover
+
+
+def wide_ear(codec: Codec) -> WideEar | None:
+    """None for a codec with nothing above 4 kHz."""
+    return WideEar(codec) if codec in (Codec.G722, Codec.OPUS, Codec.L16_WIDE) else None
+
+
 def coder(codec: Codec) -> Coder:
     """A new coder, with a state of its own."""
     match codec:

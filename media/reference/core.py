@@ -9,13 +9,16 @@ Two ways for sound to get through:
 
 from __future__ import annotations
 
+import numpy as np
+
 from media.engine import Codec
 from media.reference import rtcp
 from media.reference.coders import coder, ticks
-from media.reference.levels import Samples, saturate, scaled
-from media.reference.nodes import Address, Leg, Tap
+from media.reference.levels import Samples
+from media.reference.nodes import Address, Leg
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import SAMPLE_NS, Order
+from media.reference.tap import Tap
 from media.reference.ticks import Ticks
 
 
@@ -60,7 +63,7 @@ class Core(Ticks):
         if content == "event":
             self._digit(source, packet)
         elif content == "comfort noise":
-            source.noise.begin(packet.payload)
+            self._fall_silent(source, packet)
         else:
             assert isinstance(content, Codec)
             source.noise.on = False
@@ -170,6 +173,8 @@ class Core(Ticks):
         if not len(samples):
             source.malformed += 1
         self._sound(source, timestamp, samples, order)
+        if source.wide is not None and codec is source.codec:
+            self._tap_wide(source, timestamp, packet.payload)
 
     def _sound(self, source: Leg, timestamp: int, samples: Samples, order: Order) -> None:
         """Samples of a leg, and where they belong on its sender's clock, for all who do not get them by relay."""
@@ -183,12 +188,41 @@ class Core(Ticks):
         place = source.timeline.place(timestamp, arrival)
         if place is not None:
             self._record(source, place, samples)
-        if order is not Order.NEWEST:
-            return  # a recogniser cannot go back
-        if source.tones is not None:
+        for tap in self._taps(source):
+            if tap.scale == 1 or source.wide is None:  # otherwise it gets the whole band
+                self._tap(source, tap, timestamp, tap.scaled_up(samples))
+        if order is Order.NEWEST and source.tones is not None:
             lost = source.incoming.missing > 0
             keys = source.tones.hear(timestamp & 0xFFFFFFFF, lost, samples.tobytes())
             self._events += [("DigitPressed", source.id, key, True) for key in keys]
-        for tap, gain in self._table.column(source):
-            if isinstance(tap, Tap) and self._table.direct(tap) is source:
-                self._tapped += [(tap.id, piece) for piece in tap.push(saturate(scaled(samples, gain)))]
+
+    def _tap_wide(self, source: Leg, timestamp: int, payload: bytes) -> None:
+        """The whole band of a codec that has one, for the taps that want it."""
+        wanting = [tap for tap in self._taps(source) if tap.scale == 2]
+        if not wanting or source.wide is None:
+            return
+        recovered = source.wide.recover(payload) if source.incoming.missing else b""
+        pieces = {timestamp - len(recovered) // 4: recovered, timestamp: source.wide.decode(payload)}
+        for begin, pcm in pieces.items():
+            for tap in wanting:
+                if pcm:
+                    self._tap(source, tap, begin, np.frombuffer(pcm, np.int16))
+
+    def _taps(self, source: Leg) -> list[Tap]:
+        """Those that get what the leg says as it comes."""
+        listeners = (listener for listener, _ in self._table.column(source))
+        return [tap for tap in listeners if isinstance(tap, Tap) and self._table.direct(tap) is source]
+
+    def _tap(self, source: Leg, tap: Tap, timestamp: int, samples: Samples) -> None:
+        [gain] = [gain for listener, gain in self._table.column(source) if listener is tap]
+        stream, now = (source.id, source.incoming.epoch), self._now // SAMPLE_NS
+        tap.hear(stream, timestamp, samples, gain, now, lost=source.incoming.missing > 0)
+        self._tapped += tap.take()
+
+    def _fall_silent(self, source: Leg, packet: Packet) -> None:
+        timestamp, now = source.clock.samples(packet.timestamp, source.codec.clock_rate // 8000), self._now // SAMPLE_NS
+        if not source.noise.on:
+            place = source.timeline.place(timestamp, now)
+            source.silent_from = now if place is None else place
+        source.noise.begin(packet.payload)
+        source.recorded_noise.follow(source.noise)

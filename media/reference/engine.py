@@ -15,7 +15,7 @@ from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg
 from media.native import event_of, leg_stats
 from media.reference.files import RecordingFile
 from media.reference.ports import datagram_copy, open_ports
-from media.reference.switch import Switch, check_piece
+from media.reference.switch import Switch, check_tap
 
 _IDLE_SECONDS = 0.5
 
@@ -140,12 +140,12 @@ class ReferenceEngine:
             self._files[left] = file
         return OpenRecorder(left, right)
 
-    def open_tap(self, fd: int, *, piece_ms: int = 20) -> Node:
+    def open_tap(self, fd: int, *, piece_ms: int = 20, rate: int = 8000) -> Node:
         self._refuse_when_closed()
         with self._changing() as switch:
-            check_piece(piece_ms)
+            check_tap(piece_ms, rate)
             copy = datagram_copy(fd)
-            node = Node(switch.open_tap(piece_ms))
+            node = Node(switch.open_tap(piece_ms, rate))
             self._taps[node], self._tap_drops[node] = copy, 0
         return node
 

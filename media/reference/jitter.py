@@ -24,21 +24,24 @@ class Concealment:
     COMPARED, LAGS = 80, range(40, 161)
     """Pitches of 50 to 200 Hz, and multiples of higher ones."""
 
-    def __init__(self) -> None:
-        self._history = np.zeros(320, np.int16)
+    def __init__(self, scale: int = 1) -> None:
+        """``scale``: samples for each one of 8 kHz, 1 or 2."""
+        self._whole, self._longest, self._compared = scale * self.WHOLE, scale * self.LONGEST, scale * self.COMPARED
+        self._lags = range(scale * self.LAGS.start, scale * (self.LAGS.stop - 1) + 1)
+        self._history = np.zeros(scale * 320, np.int16)
         self._base = self._history
-        self._lost, self._lag = self.LONGEST, 40
+        self._lost, self._lag = self._longest, 40
 
     def forget(self) -> None:
         """Nothing has been heard lately: there is nothing to go on with."""
-        self._lost = self.LONGEST
+        self._lost = self._longest
 
     @property
     def exhausted(self) -> bool:
-        return self._lost >= self.LONGEST
+        return self._lost >= self._longest
 
     def remember(self, heard: Samples) -> None:
-        self._history = np.concatenate([self._history, heard])[-320:]
+        self._history = np.concatenate([self._history, heard])[-len(self._history) :]
         self._lost = 0
 
     def fill(self, count: int) -> Samples:
@@ -61,13 +64,13 @@ class Concealment:
     def _begin(self) -> None:
         self._base = self._history
         wide = self._base.astype(np.int32)
-        last, begin = wide[-self.COMPARED :], len(wide) - self.COMPARED
-        differences = [np.abs(last - wide[begin - lag : begin - lag + self.COMPARED]).sum() for lag in self.LAGS]
-        self._lag = self.LAGS[int(np.argmin(differences))]
+        last, begin = wide[-self._compared :], len(wide) - self._compared
+        differences = [np.abs(last - wide[begin - lag : begin - lag + self._compared]).sum() for lag in self._lags]
+        self._lag = self._lags[int(np.argmin(differences))]
 
     def _continued(self, count: int) -> Samples:
         at = self._lost + np.arange(count)
-        fading = np.maximum(at - self.WHOLE, 0) * UNITY // (self.LONGEST - self.WHOLE)
+        fading = np.maximum(at - self._whole, 0) * UNITY // (self._longest - self._whole)
         gains = np.clip(UNITY - fading, 0, UNITY)
         continued: Samples = (self._base[-self._lag + at % self._lag].astype(np.int32) * gains >> 12).astype(np.int16)
         return continued

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from media._core import Srtp, ToneDigits, ToneMask
 from media.engine import Codec
-from media.reference.coders import G711, Coder, coder
+from media.reference.coders import G711, Coder, WideEar, coder
 from media.reference.jitter import JitterBuffer
 from media.reference.levels import RAMP, UNITY, Samples, saturate
+from media.reference.node import Node
 from media.reference.noise import ComfortNoise
 from media.reference.reports import Reports
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
@@ -29,15 +30,6 @@ from media.reference.streams import (
 )
 
 Address = tuple[str, int]
-
-
-@dataclass(eq=False)
-class Node:
-    """``frame`` is what a source sounds in the tick at ``framed_at``, None for nothing."""
-
-    id: int
-    frame: Samples | None = None
-    framed_at: int = 0
 
 
 class Origin:
@@ -120,7 +112,12 @@ class Leg(Node):
     comfort_noise: bool = False
     """The far side takes CN packets; what it sends of them is always understood."""
     noise: ComfortNoise = field(default_factory=ComfortNoise)
+    recorded_noise: ComfortNoise = field(default_factory=ComfortNoise)
+    silent_from: int = 0
+    """On the common sample grid: up to here a recording has what the far end did not send."""
     coder: Coder = field(default_factory=lambda: coder(Codec.PCMA))
+    wide: WideEar | None = None
+    """Decodes the same at 16 kHz; None where there is nothing above 4 kHz."""
     protect: Srtp | None = None
     unprotect: Srtp | None = None
     """SRTP of each direction, in the native module: libsrtp's."""
@@ -222,21 +219,6 @@ class Side(Node):
 
     recorder: Recorder = field(kw_only=True)
     channel: int = 0
-
-
-@dataclass(eq=False)
-class Tap(Node):
-    """Cuts what it hears into pieces of ``piece`` samples."""
-
-    piece: int = FRAME
-    rest: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
-
-    def push(self, samples: Samples) -> list[bytes]:
-        """The pieces that are full now."""
-        joined = np.concatenate([self.rest, samples])
-        whole = len(joined) // self.piece * self.piece
-        self.rest = joined[whole:]
-        return [piece.tobytes() for piece in joined[:whole].reshape(-1, self.piece)]
 
 
 class Recorder:

@@ -23,10 +23,14 @@ class ComfortNoise:
         peak = 32768 * math.sqrt(3) * 10 ** (level / 20)  # of evenly spread samples
         self._peak, self.on = min(math.floor(peak + 0.5), 32767), True
 
-    def frame(self) -> npt.NDArray[np.int16]:
-        """20 ms of it."""
-        samples = np.empty(FRAME, np.int16)
-        for at in range(FRAME):
+    def follow(self, other: ComfortNoise) -> None:
+        """As loud as another, but not the same."""
+        self.on, self._peak = other.on, other._peak
+
+    def samples(self, count: int = FRAME) -> npt.NDArray[np.int16]:
+        """The next of it."""
+        samples = np.empty(count, np.int16)
+        for at in range(count):
             self._seed = (self._seed * 1664525 + 1013904223) & 0xFFFFFFFF
             upper = (self._seed >> 16) - (0x10000 if self._seed >> 31 else 0)
             samples[at] = (upper * self._peak) >> 15

@@ -9,16 +9,20 @@ import numpy as np
 
 from media._core import Srtp, ToneDigits
 from media.engine import Codec
-from media.reference.coders import coder
+from media.reference.coders import coder, wide_ear
 from media.reference.core import Core
 from media.reference.levels import UNITY
-from media.reference.nodes import Leg, Node, Player, Recorder, Side, Tap
+from media.reference.node import Node
+from media.reference.nodes import Leg, Player, Recorder, Side
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
+from media.reference.tap import Tap
 from media.reference.ticks import RECENT_NS, NodeType
 
 
-def check_piece(piece_ms: int) -> None:
+def check_tap(piece_ms: int, rate: int) -> None:
     """Raise ValueError where a tap cannot make such pieces."""
+    if rate not in (8000, 16000):
+        raise ValueError("a tap's rate is 8000 or 16000 samples a second")
     if piece_ms not in (20, 40, 60, 80, 100):
         raise ValueError("a tap's pieces are 20, 40, 60, 80 or 100 ms")
 
@@ -36,9 +40,9 @@ class Switch(Core):
     def open_player(self) -> int:
         return self._add(Player(self._next_id())).id
 
-    def open_tap(self, piece_ms: int = 20) -> int:
-        check_piece(piece_ms)
-        return self._add(Tap(self._next_id(), piece=8 * piece_ms)).id
+    def open_tap(self, piece_ms: int = 20, rate: int = 8000) -> int:
+        check_tap(piece_ms, rate)
+        return self._add(Tap(self._next_id(), piece_ms=piece_ms, scale=rate // 8000)).id
 
     def open_recorder(self, mask_tones: bool = False) -> tuple[int, int]:
         recorder = Recorder(self._next_id(), self._next_id(), self._now // SAMPLE_NS, mask_tones=mask_tones)
@@ -68,7 +72,7 @@ class Switch(Core):
         if not wanted.packs(packet_ms):
             raise ValueError("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40")
         if wanted is not found.codec:  # a codec that stays keeps its state: a hold must not be heard as a click
-            found.coder = coder(wanted)
+            found.coder, found.wide = coder(wanted), wide_ear(wanted)
         found.codec, found.payload_type, found.digit_payload_type = wanted, payload_type, digit_payload_type
         found.digit_ratio, found.packet_samples = digit_clock // 8000, packet_ms * 8
         if digit_payload_type >= 0:

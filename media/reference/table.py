@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from media.reference.coders import relayable
 from media.reference.levels import UNITY
-from media.reference.nodes import Leg, Node, Player, Side, Tap
+from media.reference.node import Node
+from media.reference.nodes import Leg, Player, Side
+from media.reference.tap import Tap
 
 
 class Table:

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from media.reference.levels import Samples, ramped, saturate
-from media.reference.nodes import Leg, Node, Player, Recorder, Side, Tap
+from media.reference.node import Node
+from media.reference.nodes import Leg, Player, Recorder, Side
 from media.reference.reports import STEP_NS
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Press
 from media.reference.table import Table
+from media.reference.tap import Tap
 
 GROUPS = 20
 SLOT_NS = 1_000_000
@@ -46,6 +48,8 @@ class Ticks:
             self._slot += 1
             self._now = max(self._now, self._slot * SLOT_NS)
             self._tick(self._slot % GROUPS, self._slot * SLOT_NS)
+            if self._slot % 100 == 0:
+                self._fill_silence()
             if self._slot % 500 == 0:
                 self._check_silence()
                 self._check_recorders()
@@ -57,6 +61,8 @@ class Ticks:
         slots = [self._slot + 1 + (group - self._slot - 1) % GROUPS for group in self._ticking.values()]
         if any(isinstance(node, Leg | Side) for node in self._nodes.values()):
             slots.append(self._slot + 500 - self._slot % 500)
+        if any(isinstance(node, Leg) for node in self._nodes.values()):
+            slots.append(self._slot + 100 - self._slot % 100)
         return min(slots) * SLOT_NS if slots else None
 
     def _send_reports(self) -> None:
@@ -74,6 +80,21 @@ class Ticks:
             data = leg.protect.protect_rtcp(data)
         if data is not None:
             self._reports.append((leg.id, data, *leg.reports.destination(leg.origin.remote)))
+
+    def _fill_silence(self) -> None:
+        """What far ends do not send of their silence, for those who cannot do without: recognisers and recordings."""
+        now = self._now // SAMPLE_NS
+        # The newest first, as in the native switch: where a sum saturates, the order is heard.
+        for leg in [node for node in reversed(self._nodes.values()) if isinstance(node, Leg)]:
+            if not leg.last_packet or self._now - leg.last_packet < 2 * FRAME_NS:
+                continue
+            for tap, _ in self._table.column(leg):
+                if isinstance(tap, Tap) and self._table.direct(tap) is leg:
+                    tap.wait((leg.id, leg.incoming.epoch), leg.noise, now)
+                    self._tapped += tap.take()
+            while leg.noise.on and leg.silent_from + FRAME <= now:
+                self._record(leg, leg.silent_from, leg.recorded_noise.samples())
+                leg.silent_from += FRAME
 
     def _check_silence(self) -> None:
         for leg in self._nodes.values():
@@ -138,7 +159,7 @@ class Ticks:
         if isinstance(node, Leg) and node.feeding:
             node.frame, node.framed_at = node.jitter.read(now // SAMPLE_NS), now
             if node.frame is None and node.noise.on:
-                node.frame = node.noise.frame()
+                node.frame = node.noise.samples()
         elif isinstance(node, Player) and node.sounding:
             if node.finishing and not node.queue:  # its last frame has been heard by now
                 self._end_run(node)
@@ -159,10 +180,10 @@ class Ticks:
                 for samples, fresh in node.packing.add(mix, now, node.packet_samples):
                     payload = node.coder.encode(samples)
                     self._send(node, node.out.frame(payload, now, len(samples), fresh), payload)
-        elif isinstance(node, Tap):
+        elif isinstance(node, Tap) and self._table.mixes(node):
             mix = self._mix(node, now)
-            if mix is not None:
-                self._tapped += [(node.id, piece) for piece in node.push(mix)]
+            node.hear_mix(np.zeros(FRAME, np.int16) if mix is None else mix)
+            self._tapped += node.take()
 
     def _mix(self, listener: Node, now: int) -> Samples | None:
         """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""

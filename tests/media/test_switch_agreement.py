@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ class Schedule:
 
     def __init__(self, room: Room, seed: int) -> None:
         self.room, self.random = room, random.Random(seed)
-        self.phones = [room.phone(codec) for codec in (Codec.PCMA, Codec.PCMU, Codec.PCMA)]
+        third = Codec.PCMA if seed % 3 else Codec.L16_WIDE
+        self.phones = [room.phone(codec) for codec in (Codec.PCMA, Codec.PCMU, third)]
         self.players = [room.switch.open_player() for _ in range(2)]
         self.recorders = [room.switch.open_recorder()]
-        self.tap = room.switch.open_tap()
+        self.tap = room.switch.open_tap(20, 8000 << seed % 2)
         self.late: list[tuple[FarEnd, bytes]] = []
 
     def run(self, steps: int) -> None:
@@ -62,7 +64,7 @@ class Schedule:
     def talk(self, phone: FarEnd) -> None:
         payload = self.random.randbytes(self.random.choice((160, 160, 160, 80, 240)))
         packet = bytes(phone.packet(payload))
-        match self.random.randrange(30):
+        match self.random.randrange(31):
             case 0:
                 self.late.append((phone, packet))
                 return
@@ -72,6 +74,8 @@ class Schedule:
                 phone.send(packet)
             case 3:
                 packet = packet[: self.random.randrange(len(packet))]
+            case 30:
+                packet = bytes(replace(phone.packet(bytes([60])), payload_type=13))  # falls silent
             case 4:
                 phone.send(packet, source=("127.0.0.7", 9))
                 return
