@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from telephony.sip.address import Address, Transport
 from telephony.sip.framing import PONG, Framing, Garbage, Ping, Whole
@@ -38,12 +39,12 @@ class Connection(asyncio.Protocol):
     # -- asyncio's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        name = transport.get_extra_info("peername")
-        self._wire = transport
+        wire = cast(asyncio.Transport, transport)  # uvloop's transports are like one, and derive from none
+        name = wire.get_extra_info("peername")
+        self._wire = wire
         if self.peer is None:
             if not name or not self._table.admits(name[0]):
-                transport.abort()
+                wire.abort()
                 return
             self.peer = Address(name[0], name[1], self._kind, self._number)
         self._since = self._heard_at = self._shell.now()

@@ -56,6 +56,8 @@ class PhoneSettings:
     rtcp_mux: bool = False
     """Wants reports and audio on one port. Only pjsua2 can."""
     expires: int = 300
+    over: str = "udp"
+    """Or tcp, or tls, where the make can; an untrusted certificate is taken."""
 
     def __post_init__(self) -> None:
         if not self.port:

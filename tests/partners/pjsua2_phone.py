@@ -148,7 +148,8 @@ def main() -> None:
             transport = pj.TransportConfig()
             transport.port, transport.boundAddress = settings["port"], settings["ip"]
             transport.publicAddress = settings["ip"]
-            self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+            kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
+            self.endpoint.transportCreate(kinds[settings["over"]], transport)
             self.endpoint.libStart()
             for codec in self.endpoint.codecEnum2():
                 self.endpoint.codecSetPriority(codec.codecId, priority(codec.codecId))
@@ -209,7 +210,7 @@ def main() -> None:
         if settings["registrar"]:
             host, port = settings["registrar"]
             config.idUri = f"sip:{settings['user']}@{host}"
-            config.regConfig.registrarUri = f"sip:{host}:{port}"
+            config.regConfig.registrarUri = f"sip:{host}:{port};transport={settings['over']}"
             config.regConfig.timeoutSec = settings["expires"]
             config.sipConfig.authCreds.append(
                 pj.AuthCredInfo("digest", "*", settings["user"], 0, settings["password"]))

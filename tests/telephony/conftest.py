@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+import uvloop
 
 from calls.clock import SystemClock
 from calls.events import Event
@@ -24,6 +25,12 @@ from telephony.sip.address import Address
 from telephony.store import AccountBook, with_password
 from telephony.trunking import Trunk
 from tests.telephony.softphone import T1
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """The loop that the server runs on: its sockets, streams and TLS are not those of asyncio."""
+    return {"uvloop": uvloop.new_event_loop}
+
 
 OnCall = Callable[[IncomingCall], Awaitable[None]]
 PASSWORD = "wo-ai-dianhua"
