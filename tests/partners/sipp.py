@@ -321,19 +321,21 @@ class SippAgent(Sipp):
 
 class SippPhone(Sipp):
     """A phone that registers once, answers the challenge with ``password``, and gets ``outcome`` for it.
-    ``credentials`` is a header line of its first request."""
+    ``credentials`` is a header line of its first request, ``extra`` one of its second."""
 
     def __init__(self, server: tuple[str, int], user: str, password: str, *, credentials: str = "", outcome: int = 200,
-                 ip: str = "127.0.0.12", expires: int = 300) -> None:
+                 ip: str = "127.0.0.12", expires: int = 300, extra: str = "") -> None:
         super().__init__("uac_register", ip=ip)
         self.server, self.user, self.password = server, user, password
         self.credentials, self.outcome, self.expires = credentials or "Subject: telephone", outcome, expires
+        self.extra = extra or "Subject: telephone"  # an empty line would end the header
 
     def _target(self) -> list[str]:
         return [f"{self.server[0]}:{self.server[1]}"]
 
     def _keys(self) -> dict[str, str]:
-        keys = {"user": self.user, "password": self.password, "credentials": self.credentials}
+        keys = {"user": self.user, "password": self.password, "credentials": self.credentials,
+                "extra": self.extra}
         return super()._keys() | keys | {"expires": str(self.expires)}
 
     def _scenario(self) -> str:

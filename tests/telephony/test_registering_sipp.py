@@ -87,3 +87,18 @@ async def test_after_a_restart_a_phone_rings_that_has_not_registered_again(datab
         await rung.connected()
         await answered.hang_up()
         assert await rung.ended() == 0
+
+
+async def test_a_phone_that_registered_through_a_proxy_is_rung_through_it(switchboard: Switchboard) -> None:
+    async with SippAgent("1001", ip="127.0.0.13") as edge:
+        through = f"Path: <sip:{edge.ip}:{edge.port};lr>"
+        async with SippPhone(server(switchboard), "1001", PASSWORD, credentials=through, extra=through) as phone:
+            assert await phone.ended() == 0
+            assert f"{edge.ip}:{edge.port};lr" in phone.received(200)[0].header("Path")
+        call = Call("proxied", "carrier", "4008001234", None, "main", datetime.now(UTC))
+        answered = await switchboard.telephony.ring("1001", call=call, shown=None)
+        invite = await edge.rings()
+        assert invite.header("Route") == f"<sip:{edge.ip}:{edge.port};lr>"
+        assert invite.first_line == f"INVITE sip:1001@{phone.ip}:{phone.port} SIP/2.0"
+        await answered.hang_up()
+        assert await edge.ended() == 0
