@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,29 +170,24 @@ def main() -> None:
             if not self.calls:
                 tell("refused", order=what, reason="no call")
                 return
-            call = self.calls[-1]
-            if what == "answer":
-                respond(call, 200)
-            elif what == "reject":
-                respond(call, order["code"])
-            elif what == "hang_up":
-                call.hangup(pj.CallOpParam())
-            elif what == "press":
-                call.dialDtmf(order["key"])
-            elif what == "say":
-                call.say(order["path"])
-            elif what == "statistics":
-                call.tell_statistics()
-            elif what == "transfer":
-                call.xfer(order["uri"], pj.CallOpParam(True))
-            elif what == "hand_over":
-                self.calls[0].xferReplaces(call, pj.CallOpParam(True))
-            elif what == "hold":
-                call.setHold(pj.CallOpParam())
-            elif what == "unhold":
-                again = pj.CallOpParam(True)
-                again.opt.flag = pj.PJSUA_CALL_UNHOLD
-                call.reinvite(again)
+            self.orders(self.calls[-1], order)[what]()
+
+        def orders(self, call: Any, order: dict[str, Any]) -> dict[str, Callable[[], None]]:
+            """What can be asked of a call."""
+            plain, again = pj.CallOpParam(True), pj.CallOpParam(True)
+            again.opt.flag = pj.PJSUA_CALL_UNHOLD
+            return {
+                "answer": lambda: respond(call, 200),
+                "reject": lambda: respond(call, order["code"]),
+                "hang_up": lambda: call.hangup(pj.CallOpParam()),
+                "press": lambda: call.dialDtmf(order["key"]),
+                "say": lambda: call.say(order["path"]),
+                "statistics": call.tell_statistics,
+                "transfer": lambda: call.xfer(order["uri"], plain),
+                "hand_over": lambda: self.calls[0].xferReplaces(call, plain),
+                "hold": lambda: call.setHold(pj.CallOpParam()),
+                "unhold": lambda: call.reinvite(again),
+            }
 
     def priority(codec: str) -> int:
         """Our codec first, the other G.711 next, nothing else."""
