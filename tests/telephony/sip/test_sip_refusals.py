@@ -11,7 +11,7 @@ from telephony.sip.events import Invited, Malformed, Requested
 from telephony.sip.message import Request, Response, parse
 from tests.telephony.sip.network import ANSWER, STRANGER, Pair, a_request
 
-ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER, MESSAGE"
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER, MESSAGE, REFER, NOTIFY"
 REFUSED = [
     (a_request("SUBSCRIBE"), 405, ("Allow", ALLOWED)),
     (a_request(Require="100rel, gruu"), 420, ("Unsupported", "gruu")),
