@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
-from telephony.sip.headers import NameAddr
+from telephony.sip.headers import MAGIC_COOKIE, NameAddr
 from telephony.sip.message import Message, Request, Response
 from telephony.sip.offering import Offering
 from telephony.sip.uri import Uri
@@ -118,8 +118,11 @@ class Dialog:
 
 
 def contact_of(message: Message) -> Uri:
-    """The first Contact. Raises SipParseError where there is none or it is no SIP address."""
-    contacts = message.contacts
+    """The first Contact, or From of an RFC 2543 client, which needs none. Raises SipParseError where there is none
+    or it is no SIP address."""
+    contacts: list[NameAddr] = [*message.contacts]
+    if not contacts and isinstance(message, Request) and not message.via.branch.startswith(MAGIC_COOKIE):
+        contacts = [message.from_]
     if not contacts:
         raise SipParseError("Contact", "the header is missing")
     if contacts[0].uri.scheme not in ("sip", "sips"):

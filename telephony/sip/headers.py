@@ -157,7 +157,7 @@ class Via(NamedTuple):
         """Where a response goes that is sent as a datagram, or whose connection is closed (section 18.2.2, RFC 3581
         section 4)."""
         transport = Transport(self.transport) if self.transport in Transport.__members__ else Transport.UDP
-        host = self.param("received") or self.host.strip("[]")
+        host = (self.param("received") or self.host).strip("[]")  # brackets in received: RFC 5118 section 4.5
         rport = self.param("rport")
         if rport and not transport.reliable:
             return Address(host, number(rport, "Via rport", 65535))

@@ -71,6 +71,11 @@ class Intake:
         if 100 < response.status < 300 and response.to_tag and cseq.method == "INVITE":
             Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what these are read for
             rseq(response)
+        if cseq.method in _OFFERING and response.status < 300:
+            try:
+                response.unwrap()
+            except SipParseError:
+                response.body = b""  # there is nobody to tell: an answer that nobody can read is none
         transaction.happen(heard(response.status), now, response)
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -117,9 +122,21 @@ class Intake:
             # An endpoint may overlook an exhausted Max-Forwards, but our calls go on to other endpoints: only by
             # keeping this count does a loop between two such servers end (RFC 7332 section 3).
             self._core.refuse(request, 483)
+        elif request.method == "INVITE" and not _takes_sdp(request):
+            self._core.refuse(request, 406, [("Warning", f'399 {config.host} "an answer is application/sdp"')])
         else:
-            return True
+            return self._readable(request)
         return False
+
+    def _readable(self, request: Request) -> bool:
+        """The body, where it must be a session description (section 8.2.3)."""
+        try:
+            if request.method in _OFFERING:
+                request.unwrap()
+        except SipParseError as error:
+            self._core.refuse(request, error.status, error.headers)
+            return False
+        return True
 
     def _in_dialog(self, request: Request, source: Address, now: float) -> None:
         call = self._core.calls.get(f"{request.call_id};{request.to_tag}")
@@ -128,6 +145,7 @@ class Intake:
             self._core.refuse(request, 481)
             return
         if request.method == "ACK":
+            request.unwrap()
             self._answering.acknowledged(call, request, now)
             return
         if request.cseq.number < dialog.remote_sequence:
@@ -154,6 +172,16 @@ class Intake:
             self._core.emit(Requested(transaction.key, request, source, call.key))
 
 
+_OFFERING = frozenset({"INVITE", "UPDATE", "PRACK"})
+"""The methods whose body, and that of their responses, is an offer or an answer."""
+
+
+def _takes_sdp(request: Request) -> bool:
+    """Whether an answer may come back (section 20.1: what is not said is application/sdp)."""
+    kinds = {value.partition(";")[0].strip().lower() for value in request.values("Accept")}
+    return not kinds or not kinds.isdisjoint({"application/sdp", "application/*", "*/*"})
+
+
 def check(request: Request) -> None:
     """Read all that the endpoint will read of a request, so that nothing fails half-way. Raises SipParseError."""
     if request.version != "2.0":
@@ -172,4 +200,6 @@ def check(request: Request) -> None:
         min_se(request)
     if request.method == "PRACK":
         request.once("RAck", RAck.parse)
-    request.values("Require"), request.values("Supported")
+    if request.method == "REGISTER":
+        _ = request.contacts
+    request.values("Require"), request.values("Supported"), request.values("Accept")

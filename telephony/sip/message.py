@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NoReturn, TypeVar, cast
 
 from telephony.sip.address import Address
+from telephony.sip.body import ACCEPTED, SESSION, Part
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import is_token, number, split_list
 from telephony.sip.headers import Contact, CSeq, NameAddr, Via
@@ -120,6 +121,20 @@ class Message:
         """70 where it is not said: RFC 2543 did not know the header."""
         return self.once("Max-Forwards", _hops) if "Max-Forwards" in self._headers else 70
 
+    def unwrap(self) -> None:
+        """Keep only the session description of the body, nothing where there is none: of several parts nobody behind
+        this needs another. Raises SipParseError, of status 415 where the body had to be understood and is not."""
+        if not self.body:
+            return
+        if self.get("Content-Encoding", "identity").lower() != "identity":
+            raise SipParseError("Content-Encoding", "must be identity", 415, (("Accept-Encoding", "identity"),))
+        kind = self.get("Content-Type", SESSION)
+        found = Part.of(kind, self.get("Content-Disposition"), self.body).session()
+        if found is None:
+            raise SipParseError("Content-Type", f"{kind[:40]!r} holds no session description", 415, ACCEPTED)
+        self.body = found
+        self._headers["Content-Type"] = [SESSION]
+
     # -- the wire -------------------------------------------------------------------------------------------------
 
     @property
@@ -221,7 +236,9 @@ def split(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_
     # Section 7.5: empty lines before the start line are ignored.
     head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     if not blank:
-        raise SipParseError("message", "no empty line ends the headers")
+        if not head.endswith(b"\r\n"):
+            raise SipParseError("message", "no empty line ends the headers")
+        head = head[:-2]  # the end of the datagram ends them too: RFC 4475 has such a message (3.1.2.15)
     text = head.decode("utf-8", "surrogateescape")
     start, *lines = text.split("\r\n")
     if not text.count("\n") == text.count("\r") == len(lines):

@@ -212,7 +212,7 @@ def server_key(request: Request, method: str = "") -> str:
     method = method or ("INVITE" if request.method == "ACK" else request.method)
     via = request.via
     branch = via.branch
-    if branch.startswith(MAGIC_COOKIE):
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # the bare cookie names nothing
         return f"{branch} {via.sent_by} {method}"
     # An RFC 2543 client promises nothing of its branch. Its To tag is left out: the ACK alone has one.
     return f"{via.sent_by} {branch} {request.call_id} {request.from_tag} {request.cseq.number} {method}"

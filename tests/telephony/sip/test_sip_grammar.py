@@ -241,7 +241,7 @@ def test_a_body_ends_where_content_length_says() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"hello", b"OPTIONS sip:a SIP/2.0\r\n", b"OPTIONS sip:a SIP/2.0\nVia: x\n\n",
+        b"", b"hello", b"OPTIONS sip:a SIP/2.0", b"OPTIONS sip:a SIP/2.0\nVia: x\n\n",
         b"OPTIONS sip:a HTTP/1.1\r\n\r\n",
         b"OPTIONS SIP/2.0\r\n\r\n", b"OPTIONS\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\n folded\r\n\r\n",
         b"OP(TIONS sip:a SIP/2.0\r\n\r\n",
