@@ -270,9 +270,9 @@ def _headers(lines: list[str]) -> dict[str, list[str]]:
         if name is None or not colon:  # seldom: nearly every name is known, in a usual spelling and unfolded
             return _by_name(_field(line) for line in _unfold(lines))
         if name in headers:
-            headers[name].append(value.strip())
+            headers[name].append(value.strip(" \t"))
         else:
-            headers[name] = [value.strip()]
+            headers[name] = [value.strip(" \t")]
     return headers
 
 
