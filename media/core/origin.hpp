@@ -16,12 +16,16 @@ struct Address {
 // An address with one writer thread and any number of readers.
 class SharedAddress {
   public:
-    void set(Address value) { value_.store(value, std::memory_order_relaxed); }
-    Address get() const { return value_.load(std::memory_order_relaxed); }
+    void set(Address value) {
+        value_.store(std::uint64_t{value.ip} << 16 | value.port, std::memory_order_relaxed);
+    }
+    Address get() const {
+        const std::uint64_t value = value_.load(std::memory_order_relaxed);
+        return {static_cast<std::uint32_t>(value >> 16), static_cast<std::uint16_t>(value)};
+    }
 
   private:
-    static_assert(std::atomic<Address>::is_always_lock_free);
-    std::atomic<Address> value_{Address{}};
+    std::atomic<std::uint64_t> value_{0};  // as one number: an atomic struct is a library call with some compilers
 };
 
 // Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
