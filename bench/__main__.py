@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "report"}
+HELPERS = {"__init__", "__main__", "emulation", "report"}
 
 
 def names() -> list[str]:
