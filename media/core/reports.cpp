@@ -26,12 +26,12 @@ void Switch::send_reports() {
     const std::int64_t due = now_ / ReportClock::step;
     reported_ = std::max(reported_, due - static_cast<std::int64_t>(ReportClock::steps));
     while (reported_ < due) {
-        Leg*& first = reporting_[static_cast<std::size_t>(++reported_) % ReportClock::steps];
-        while (first != nullptr) {
-            Leg& leg = *first;
-            cancel_report(leg);
-            send_report(leg, false);
-            schedule_report(leg);
+        for (Leg *leg = reporting_[static_cast<std::size_t>(++reported_) % ReportClock::steps], *next; leg != nullptr; leg = next) {
+            next = leg->reports.next_due;
+            if (leg->reports.due > due) continue;  // after a halt we are behind, and it stands here for the next turn
+            cancel_report(*leg);
+            send_report(*leg, false);
+            schedule_report(*leg);
         }
     }
 }
