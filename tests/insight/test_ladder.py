@@ -93,3 +93,19 @@ def test_cutting_counts_cells(text: str, width: int, shown: str) -> None:
 def test_padding_fills_to_the_cell() -> None:
     assert pad("王", 4) == "王  "
     assert cells(pad("王先生", 4)) == 4
+
+
+def test_how_a_line_was() -> None:
+    line = {"leg": "l1", "side": "caller", "codec": "PCMA", "round_trip_ms": 12.5}
+    heard = {"from_mos": 4.41, "from_loss": 0.0, "from_jitter_ms": 0.62, "from_packets": 500}
+    hears = {"to_mos": 2.8, "to_loss": 0.1034, "to_jitter_ms": 30.0, "to_packets": 500}
+    assert tell(at(0, "leg.quality", None, **line, **heard, **hears)).text == (
+        "line of the caller, PCMA; heard: MOS 4.41 loss 0.0% jitter 0.62 ms; "
+        "hears: MOS 2.80 loss 10.3% jitter 30.00 ms; RTT 12.50 ms"
+    )
+    assert tell(at(0, "leg.quality", leg="l1", side="agent", codec="opus")).text == "line of the agent, opus"
+
+
+def test_why_there_was_no_audio() -> None:
+    told = tell(at(0, "leg.no_audio", side="caller", cause="on_hold", text="对方处于保持状态", english="on hold"))
+    assert told.text == "caller: 对方处于保持状态 / on hold"
