@@ -62,7 +62,8 @@ def _next_hop(place: Place) -> Uri:
 
 
 async def resolve(uri: Uri) -> Address:
-    """Where a request for ``uri`` goes. Raises CallFailed when its host has no address."""
+    """Where a request for ``uri`` goes; the name stays with it, for a TLS certificate must bear it. Raises CallFailed
+    when its host has no address."""
     if uri.address is not None:
         return uri.address
     port = uri.port or uri.transport.port
@@ -70,4 +71,4 @@ async def resolve(uri: Uri) -> Address:
         found = await asyncio.get_running_loop().getaddrinfo(uri.literal, port, type=socket.SOCK_DGRAM)
     except OSError:
         raise CallFailed(404, "the host has no address") from None
-    return Address(str(found[0][4][0]), port, uri.transport)
+    return Address(str(found[0][4][0]), port, uri.transport, name=uri.literal)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from telephony.config import TelephonyConfig
+from telephony.routes import resolve
 from telephony.sip.address import Address, Transport
+from telephony.sip.uri import Uri
 from telephony.transport.tls import TlsFiles
 
 NATTED = {"external_host": "203.0.113.1"}
@@ -52,3 +54,10 @@ LISTEN = tuple(map(Address.parse, (
 ])
 def test_via_and_contact_name_the_listening_address_of_the_way(peer: Address, own: str) -> None:
     assert TelephonyConfig(listen=LISTEN, tls=TlsFiles(Path("cert.pem"))).own(peer) == Address.parse(own)
+
+
+async def test_a_name_stays_with_the_address_that_it_was_looked_up_for() -> None:
+    """A TLS trunk's certificate must bear the name that was configured (RFC 5922 section 4)."""
+    found = await resolve(Uri.parse("sip:localhost:5061;transport=tls"))
+    assert (found.name, found.port, found.transport) == ("localhost", 5061, Transport.TLS)
+    assert (await resolve(Uri.parse("sip:127.0.0.1"))).name == ""
