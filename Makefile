@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORE := $(shell find media/core -type f 2>/dev/null)
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test style types bench lock clean
+.PHONY: run test style types bench fuzz-sip lock clean
 
 run: .stamps/core .stamps/models  ## install what is missing, then answer calls
 	@exec $(BIN)/hotline run
@@ -21,6 +21,16 @@ types: .stamps/dev .stamps/core  ## strict types
 	$(BIN)/mypy
 
 include media/core/fuzz/Makefile
+
+SIP_TARGETS ?= sip sdp
+fuzz-sip: .stamps/core  ## atheris on the SIP endpoint and the SDP reader, FUZZ_SECONDS (600) each
+	@$(PIP) atheris==3.0.0
+	@for target in $(SIP_TARGETS); do \
+	    mkdir -p build/fuzz/found/$$target && \
+	    $(BIN)/python -m tests.telephony.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 \
+	        -print_final_stats=1 -artifact_prefix=build/fuzz/$$target- build/fuzz/found/$$target \
+	        tests/wire/fuzz/$$target tests/wire/rfc4475 || exit 1; \
+	done
 
 bench: .stamps/dev .stamps/core .stamps/models  ## make bench NAME=call
 	$(BIN)/python -m bench $(NAME)

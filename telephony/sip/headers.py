@@ -23,6 +23,7 @@ from telephony.sip.grammar import (
     quote,
     unquote,
 )
+from telephony.sip.names import METHODS
 from telephony.sip.uri import Uri
 
 MAGIC_COOKIE = "z9hG4bK"
@@ -34,7 +35,6 @@ _NAME_ADDR = re.compile(rf'{LWS}(?:({QUOTED}){LWS}|([^"<>,;:@\\]*+))<{LWS}([^<>\
 _VIA = re.compile(
     rf"[Ss][Ii][Pp]{LWS}/{LWS}({TOKEN}){LWS}/{LWS}({TOKEN})[ \t]++({HOST})(?:{LWS}:{LWS}({PORT}))?+(.*+)", re.DOTALL
 )
-_CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})")
 
 
 class NameAddr(NamedTuple):
@@ -173,10 +173,10 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, text: str, where: str = "CSeq") -> CSeq:
         """Parse ``314159 INVITE``. Raises SipParseError."""
-        found = _CSEQ.fullmatch(text)
-        if found is None:
+        words = text.split()
+        if len(words) != 2 or not (words[1] in METHODS or is_token(words[1])):
             raise SipParseError(where, f"{text[:40]!r} is not a number and a method")
-        return cls(number(found[1], where, 2**31 - 1), found[2])
+        return cls(number(words[0], where, 2**31 - 1), words[1])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"

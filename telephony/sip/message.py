@@ -251,12 +251,9 @@ def split(data: bytes, *, max_message: int = MAX_MESSAGE, max_fields: int = MAX_
 def measure(message: Message) -> None:
     """Cut the body where Content-Length says it ends (section 18.3): what follows is dropped, what is missing is an
     error. Raises SipParseError."""
-    lengths = message.lines("Content-Length")
-    if not lengths:
+    if not message.lines("Content-Length"):
         return
-    length = number(lengths[0], "Content-Length")
-    if len(lengths) > 1:
-        raise SipParseError("Content-Length", "the header stands more than once")
+    length = message.once("Content-Length", number)
     if length > len(message.body):
         raise SipParseError("Content-Length", f"says {length} bytes, only {len(message.body)} follow")
     message.body = message.body[:length]
@@ -310,14 +307,17 @@ def _no_name(line: str) -> NoReturn:
 
 def _start(line: str, headers: dict[str, list[str]], body: bytes) -> Request | Response:
     first, _, rest = line.partition(" ")
-    if first not in METHODS and first.upper() == "SIP/2.0":
+    target, _, version = rest.partition(" ")
+    if first in METHODS and version == "SIP/2.0":  # nearly always
+        return Request(first, target, headers, body)
+    if first.upper() == "SIP/2.0":
         code, _, reason = rest.partition(" ")
         if len(code) != 3 or not (code.isascii() and code.isdigit()) or not 100 <= int(code) <= 699:
             raise SipParseError("status line", f"{code[:10]!r} is not a status of 100…699")
         return Response(int(code), reason, headers, body)
     # More than one space between the words does no harm (RFC 4475 sections 3.1.2.9 and 3.1.2.10).
     target, _, version = rest.strip(" ").rpartition(" ")
-    if not (first in METHODS or is_token(first)) or not target or not version[:4].upper() == "SIP/":
+    if not is_token(first) or not target or not version[:4].upper() == "SIP/":
         raise SipParseError("start line", f"{line[:20]!r} is neither METHOD URI SIP/2.0 nor SIP/2.0 status reason")
     return Request(first, target.rstrip(" "), headers, body, version[4:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -132,6 +133,39 @@ def test_hostile_lines_take_linear_time(text: str) -> None:
     for reader in (NameAddr.parse, Via.parse, Challenge.parse, Uri.parse):
         with pytest.raises(SipParseError):
             reader(text)
+
+
+def _least(data: bytes) -> float:
+    """CPU seconds to hear it, by the best of five."""
+    spent = []
+    for _ in range(5):
+        endpoint = Endpoint(EndpointConfig(host="127.0.0.1", max_message=10**7, max_fields=10**6))
+        begun = time.process_time()
+        endpoint.receive(data, STRANGER, 0.0)
+        spent.append(time.process_time() - begun)
+    return min(spent)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        lambda n: a_request(To="<sip:a@b>;tag=" + '"' * n),
+        lambda n: a_request(Contact="<sip:a@b>" + ",<sip:a@b>" * (n // 10)),
+        lambda n: a_request(From='"' + "\\\\" * (n // 2) + '" <sip:a@b>;tag=x'),
+        lambda n: a_request(Via="SIP/2.0/UDP a" + ";b=c" * (n // 4)),
+        lambda n: a_request(target="sip:" + "a:" * (n // 2) + "@b"),
+        lambda n: a_request(CSeq="1" * n + " INVITE"),
+        lambda n: a_request(Subject="a\r\n b" * (n // 5)),
+        lambda n: a_request(Require="a, " * (n // 3)),
+        lambda n: a_request(body=("--b\r\n\r\n" * (n // 7)), Content_Type="multipart/mixed;boundary=b"),
+        lambda n: a_request(body="m=audio 1 RTP/AVP " + "8 " * (n // 2), Content_Type="application/sdp"),
+        lambda n: a_request().replace(b"\r\n\r\n", b"\r\n" + b"A: b\r\n" * (n // 6) + b"\r\n"),
+    ],
+)
+def test_the_time_to_hear_a_message_grows_as_its_length(hostile: Callable[[int], bytes]) -> None:
+    # Eight times the length: linear time is eightfold, quadratic time sixty-four-fold.
+    shorter, longer = hostile(6_000), hostile(48_000)
+    assert _least(longer) < 24 * _least(shorter) + 0.02
 
 
 # -- spellings --------------------------------------------------------------------------------------------------------
