@@ -58,6 +58,10 @@ log = logging.getLogger(__name__)
 AFTERWARDS = 10.0
 """Seconds that a call which was cut has for what it does after the hang-up."""
 SHUTTING_DOWN = Hangup(Side.HOTLINE, 503, "shutting down")
+ALLOWED = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "REFER", "NOTIFY",
+)
+"""Nobody here reads texts: MESSAGE gets 405."""
 OnCall = Callable[[IncomingCall], Awaitable[None]]
 
 
@@ -117,6 +121,7 @@ class Telephony:
                 towards=config.own,
                 streams=True,
                 user_agent=config.user_agent,
+                allow=ALLOWED,
                 supported=("100rel", "timer") if config.session_expires else ("100rel",),
                 session_expires=config.session_expires,
                 min_se=config.min_se,

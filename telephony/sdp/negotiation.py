@@ -157,8 +157,7 @@ def _refused(stream: Stream) -> str:
 def _choose(
     remote: Session, codecs: Sequence[Codec], ip_version: int | None, *, secured: bool
 ) -> tuple[int, Stream, Format, Codec]:
-    wanted = "RTP/SAVP audio stream with a key" if secured else "RTP/AVP audio stream"
-    reason = NotAcceptable(304, f"No {wanted} offered")  # "Media type not available"
+    reason = _none_at_all(remote, secured=secured)
     for index, stream in enumerate(remote.streams):
         if not stream.usable or (secured and not stream.secured):
             continue
@@ -182,6 +181,16 @@ def _choose(
         wanted = ", ".join(codec.name for codec in codecs)
         reason = NotAcceptable(305, f"No common codec, expected {wanted}")  # "Incompatible media format"
     raise reason
+
+
+def _none_at_all(remote: Session, *, secured: bool) -> NotAcceptable:
+    """Where no stream is of use: what every one of them lacks."""
+    wanted = "RTP/SAVP audio stream with a key" if secured else "RTP/AVP audio stream"
+    foreign = [stream.protocol for stream in remote.streams
+               if stream.kind == "audio" and stream.port and stream.protocol not in ("RTP/AVP", "RTP/SAVP")]
+    if foreign:  # browsers: UDP/TLS/RTP/SAVPF, keys by DTLS
+        return NotAcceptable(302, f"No {wanted} offered, only {foreign[0]}")  # "Incompatible transport protocol"
+    return NotAcceptable(304, f"No {wanted} offered")  # "Media type not available"
 
 
 def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_noise: bool) -> Agreed:

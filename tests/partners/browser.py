@@ -48,8 +48,10 @@ class Browser:
         await self._ask("Page.navigate", url=url)
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression on the page."""
+        """The value of a JavaScript expression on the page. RuntimeError tells what it threw."""
         told = await self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in told:
+            raise RuntimeError(str(told["result"].get("description", told["exceptionDetails"]["text"])))
         return told["result"].get("value")
 
     async def text(self) -> str:

@@ -265,6 +265,7 @@ def test_ipv6_media() -> None:
         (304, described("m=video 4000 RTP/AVP 31")),
         (304, described("m=audio 0 RTP/AVP 8")),
         (304, described("m=audio 4000 RTP/SAVP 8")),
+        (302, described("m=audio 9 UDP/TLS/RTP/SAVPF 8")),
         (304, described()),
         (301, described("m=audio 4000 RTP/AVP 8", session="c=IN IP4 phone.example.org")),
         (300, described("m=audio 4000 RTP/AVP 8", session="c=IN IP6 2001:db8::9")),
