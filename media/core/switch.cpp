@@ -83,7 +83,7 @@ void Switch::set_format(Leg& leg, Equipment& equipment) {
     output_.closed(equipment);
     leg.out.set_clock(clock_ratio(leg.format.codec));
     wake_with_sources(leg);
-    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
+    wake_listeners(leg);
 }
 
 // A direction whose key stays goes on where it was: its packet counter is part of the encryption (RFC 3711 section 3.3.1).
@@ -126,8 +126,8 @@ bool Switch::is_heard(const Node& listener, const Node& source) const {
 
 void Switch::play(Player& player, Sound& sound) {
     player.queue(&sound);
+    wake_listeners(player);
     wake(player);
-    for (Cell* cell = player.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
 }
 
 void Switch::finish(Player& player) {

@@ -110,6 +110,7 @@ class Switch {
     bool wants_ticks(Node& node) const;
     void wake(Node& node);
     void wake_with_sources(Node& listener);
+    void wake_listeners(Node& source);
     void link(Node& node, int group);
     void unlink(Node& node);
     void take_out(Node& node);

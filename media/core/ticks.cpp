@@ -130,23 +130,31 @@ bool Switch::wants_ticks(Node& node) const {
     return false;
 }
 
-// A source joins the group of a listener, so that its frame is heard in the tick that made it. Everybody else joins
-// the group that is due next: nothing begins later than a millisecond from now, and load spreads by itself.
+// A source joins the group of that listener who is due first: its frame is heard in the tick that made it, and nobody
+// who begins with it has a first frame without it. Everybody else joins the group that is due next: nothing begins later
+// than a millisecond from now, and load spreads by itself.
 void Switch::wake(Node& node) {
     if (node.kind == Kind::leg && !as_leg(node).feeding && gains::mixed(node)) {
         as_leg(node).feeding = true;
         as_leg(node).jitter.start(sample_at(now_));
     }
     if (node.group >= 0 || !wants_ticks(node)) return;
-    int group = static_cast<int>((slot_ + 1) % groups);
+    std::int64_t first = groups;  // slots until then
     for (const Cell* cell = node.column; cell != nullptr; cell = cell->next_in_column)
-        if (cell->listener.group >= 0) group = cell->listener.group;
-    link(node, group);
+        if (const int group = cell->listener.group; group >= 0)
+            first = std::min(first, (group - slot_ % groups + groups - 1) % groups);
+    link(node, static_cast<int>((slot_ + 1 + first % groups) % groups));
 }
 
 void Switch::wake_with_sources(Node& listener) {
     wake(listener);
     for (Cell* cell = listener.row; cell != nullptr; cell = cell->next_in_row) wake(cell->source);
+}
+
+// All who hear it have their places before any source looks for one among them.
+void Switch::wake_listeners(Node& source) {
+    for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) wake(cell->listener);
+    for (Cell* cell = source.column; cell != nullptr; cell = cell->next_in_column) wake_with_sources(cell->listener);
 }
 
 void Switch::link(Node& node, int group) {

@@ -81,8 +81,8 @@ class Switch(Core):
             found.tones = ToneDigits()
         found.comfort_noise = comfort_noise
         found.out.ratio = wanted.clock_rate // 8000
-        for listener in [found, *(hears for hears, _ in self._table.column(found))]:
-            self._wake_with_sources(listener)
+        self._wake_with_sources(found)
+        self._wake_listeners(found)
 
     def set_srtp(self, leg: int, suite: str, send: bytes, receive: bytes) -> None:
         """An empty suite is plain RTP. A direction whose key stays goes on undisturbed."""
@@ -128,9 +128,8 @@ class Switch(Core):
         found = self._find(player, Player)
         found.queue.append((np.frombuffer(pcm, np.int16), loop and bool(pcm)))
         found.running = True
+        self._wake_listeners(found)
         self._wake(found)
-        for listener, _ in self._table.column(found):
-            self._wake_with_sources(listener)
 
     def finish(self, player: int) -> None:
         found = self._find(player, Player)

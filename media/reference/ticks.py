@@ -141,7 +141,8 @@ class Ticks:
 
     def _tick(self, group: int, now: int) -> None:
         """First everybody who sounds makes a frame, then everybody who hears takes what there is."""
-        here = [node for node, theirs in self._ticking.items() if theirs == group]
+        # The newest first, as in the native switch: where a recording's sum saturates, the order is heard.
+        here = [node for node, theirs in reversed(self._ticking.items()) if theirs == group]
         for node in here:
             self._produce(node, now)
         for node in here:
@@ -234,21 +235,30 @@ class Ticks:
         return self._table.mixes(node)
 
     def _wake(self, node: Node) -> None:
-        """A source joins the group of a listener, so that its frame is heard in the tick that made it. Everybody else
-        joins the group that is due next: nothing begins later than a millisecond from now."""
+        """A source joins the group of that listener who is due first: its frame is heard in the tick that made it, and
+        nobody who begins with it has a first frame without it. Everybody else joins the group that is due next: nothing
+        begins later than a millisecond from now."""
         if isinstance(node, Leg) and not node.feeding and self._table.mixed(node):
             node.feeding = True
             node.jitter.start(self._now // SAMPLE_NS)
         if node in self._ticking or not self._wants_ticks(node):
             return
-        listeners = (self._ticking.get(hears) for hears, _ in self._table.column(node))
-        theirs = next((group for group in listeners if group is not None), None)
-        self._ticking[node] = (self._slot + 1) % GROUPS if theirs is None else theirs
+        next_due = self._slot + 1
+        theirs = [self._ticking[hears] for hears, _ in self._table.column(node) if hears in self._ticking]
+        self._ticking[node] = (next_due + min(((group - next_due) % GROUPS for group in theirs), default=0)) % GROUPS
 
     def _wake_with_sources(self, listener: Node) -> None:
         self._wake(listener)
         for source, _ in self._table.row(listener):
             self._wake(source)
+
+    def _wake_listeners(self, source: Node) -> None:
+        """All who hear it have their places before any source looks for one among them."""
+        listeners = [listener for listener, _ in self._table.column(source)]
+        for listener in listeners:
+            self._wake(listener)
+        for listener in listeners:
+            self._wake_with_sources(listener)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._nodes)

@@ -34,7 +34,7 @@ class Schedule:
             for phone in self.phones:
                 if self.random.random() < 0.8:
                     self.talk(phone)
-            self.room.wait(self.random.choice((20, 20, 20, 17, 23, 20, 5, 60)))
+            self.room.wait(self.random.choice((20, 20, 20, 17, 23, 20, 5, 60, 350)))
         self.room.wait(900)
 
     def step(self) -> None:

@@ -234,3 +234,23 @@ def wide_payloads(codec: Codec, wide: Samples) -> list[bytes]:
         frame.sample_rate = 16_000
         payloads += [bytes(packet) for packet in encoder.encode(frame)]
     return payloads
+
+
+@pytest.mark.parametrize("tap_first", [True, False])
+def test_nothing_is_cut_where_a_prompt_begins_over_speech(room: Room, tap_first: bool) -> None:
+    """Someone else who hears both has a tick of his own already: the tap's first frame must not come before theirs."""
+    caller, other, third = room.phone(), room.phone(), room.phone()
+    tap = room.switch.open_tap(20, 8000)
+    room.gain(third, other, 0.5)
+    prompt = room.player()
+    for listener in [tap, other] if tap_first else [other, tap]:
+        room.gain(listener, caller)
+        room.gain(listener, prompt)
+    for number, packet in enumerate(packets(caller)):
+        caller.send(packet)
+        room.wait(7)
+        if number == 20:
+            room.switch.play(prompt, bytes(320 * 20), False)
+        room.wait(13)
+    blocks = [loudness(block, 500) for block in tapped(room).reshape(-1, 80)]
+    assert min(blocks) > 200  # until speech is through the jitter buffer it is made up, and dies away
