@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench import report
 from calls.clock import SystemClock
 from telephony.guarding import Guarding
 from telephony.phones import PhoneAccount, Phones
@@ -126,6 +125,3 @@ def measure(phones: int = PHONES) -> dict[str, float]:
         "phones5000_mb": (_resident() - before) / 2**20,
     }
 
-
-if __name__ == "__main__":
-    report.write("sip_register", measure())

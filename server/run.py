@@ -28,7 +28,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked_to_stop)
     async with assemble(settings) as server:
-        _settle_memory()
+        settle_memory()
         print(banner(settings, server), flush=True)
         notify("READY=1")
         watchdog = asyncio.create_task(keep_alive())
@@ -38,7 +38,7 @@ async def _serve(settings: Settings) -> None:
         watchdog.cancel()
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """What exists by now stays for good: the garbage collector need not look through it while callers wait.
 
     A full collection of the start-up's objects takes tens of milliseconds, on the loop that answers calls.
