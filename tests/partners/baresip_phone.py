@@ -86,7 +86,8 @@ class BaresipPhone(EventfulPhone):
 
     def _address(self) -> str:
         host, port = self.settings.registrar or (self.settings.ip, self.settings.port)
-        return f"sip:{self.settings.user}@{host}:{port}"
+        way = "" if self.settings.over == "udp" else f";transport={self.settings.over}"
+        return f"sip:{self.settings.user}@{host}:{port}{way}"
 
     def _account(self) -> str:
         settings = self.settings
@@ -182,6 +183,10 @@ class BaresipPhone(EventfulPhone):
         """Say this now, once."""
         path = self._sentence(joined([pcm, self._silence]))
         self._command("ausrc", f"aufile,{path}")
+
+    async def transfer(self, uri: str) -> None:
+        """Ask that the far side be brought to ``uri`` (REFER); baresip hangs up when it was."""
+        self._command("transfer", uri)
 
     async def hold(self) -> None:
         """Put the far side on hold."""

@@ -29,6 +29,7 @@ SCENARIOS = [
     ("uac_glare", CHANGED),
     ("uac_timer_brief", HOTLINE),
     ("uac_cancel_early", SLOW),
+    ("uac_cancel_late", HOTLINE),
     ("uac_multipart", HOTLINE),
 ]
 
