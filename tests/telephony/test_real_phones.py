@@ -66,12 +66,14 @@ async def test_a_second_call_waits_at_the_telephone_and_is_taken(make: str) -> N
         phone = MAKES[make](user="1001", password=PASSWORD, registrar=("127.0.0.1", board.telephony.port))
         async with phone:
             await phone.registered(PATIENCE)
-            legs = []
+            legs: list[Leg] = []
             for _ in range(2):
                 call = ringing(board)
                 await phone.rings(PATIENCE)
                 await phone.answer()
-                legs.append(await call)
+                leg = await call
+                assert isinstance(leg, Leg)
+                legs.append(leg)
                 await phone.connected(PATIENCE)
             assert [leg.hangup for leg in legs] == [None, None], "the first call is still there"
             for leg in legs:
