@@ -44,7 +44,7 @@ void Engine::refuse_when_closed() const {
 std::pair<int, int> Engine::open_leg(const std::string& ip) {
     refuse_when_closed();
     PortPair ports = open_ports(parse_address(ip, 0), common_.config.port_low, common_.config.port_high);
-    std::random_device random;
+    static thread_local std::random_device random;  // making one asks the processor its features: a trap in a VM
     const Beginning with{random(), static_cast<std::uint16_t>(random()), random()};
     Leg& leg = add_leg(with, {ports.rtp.release(), ports.others.release(), ports.rtcp.release()});
     thread(home(leg)).watch(leg);

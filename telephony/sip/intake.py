@@ -17,7 +17,7 @@ from telephony.sip.provisional import Provisional
 from telephony.sip.rack import RAck, rseq
 from telephony.sip.session import min_se, session_expires
 from telephony.sip.tables import Event
-from telephony.sip.transaction import client_key, heard, server_key
+from telephony.sip.transaction import Transaction, client_key, heard, server_key
 
 
 class Intake:
@@ -41,8 +41,10 @@ class Intake:
                 self._response(message, now)
             else:
                 message.stamp(source)
-                check(message)
-                self._request(message, source, now)
+                known = self._core.transactions.get(server_key(message))
+                if known is not None or self._let_in(message, source):
+                    check(message)
+                    self._request(message, known, source, now)
         except SipParseError as error:
             self._core.emit(Malformed(source, str(error)))
             if isinstance(message, Request):
@@ -80,8 +82,23 @@ class Intake:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def _request(self, request: Request, source: Address, now: float) -> None:
-        known = self._core.transactions.get(server_key(request))
+    def _let_in(self, request: Request, source: Address) -> bool:
+        """Whether a request that is none of a transaction is read through. Who may not begin anything, or not now, is
+        refused before that and nothing is kept of it: beyond our capacity refusals must cost next to nothing."""
+        core, config, tag = self._core, self._core.config, request.to_tag
+        if request.method == "ACK":  # without a dialog it acknowledges what we refused statelessly
+            return f"{request.call_id};{tag}" in core.calls
+        if tag or request.method == "CANCEL":
+            return True
+        if config.admit is not None and (status := config.admit(request, source)) is not None:
+            core.refuse(request, status)
+        elif request.method == "INVITE" and config.overloaded is not None and (wait := config.overloaded()):
+            core.refuse(request, 503, [("Retry-After", str(wait))])
+        else:
+            return True
+        return False
+
+    def _request(self, request: Request, known: Transaction | None, source: Address, now: float) -> None:
         if known is not None:
             known.happen(Event.HEARD_ACK if request.method == "ACK" else Event.HEARD_REQUEST, now, request)
             return
@@ -89,17 +106,12 @@ class Intake:
             self._answering.cancelled(request, now)
         elif request.to_tag:
             self._in_dialog(request, source, now)
-        elif request.method != "ACK":  # an ACK without a dialog acknowledges what we refused statelessly
+        else:
             self._initial(request, source, now)
 
     def _initial(self, request: Request, source: Address, now: float) -> None:
         core = self._core
-        status = core.config.admit(request, source) if core.config.admit is not None else None
-        if status is not None:
-            core.refuse(request, status)
-        elif request.method == "INVITE" and core.config.overloaded is not None and (wait := core.config.overloaded()):
-            core.refuse(request, 503, [("Retry-After", str(wait))])
-        elif not self._understood(request):
+        if not self._understood(request):
             return
         elif core.merged(request):
             core.refuse(request, 482)
