@@ -98,7 +98,7 @@ class Transfer(Protocol):
     """To whom: a phone of ours, a queue, a SIP URI or an outside number."""
     by: str
     """The user of ours who asks; empty for a phone without one."""
-    consulted: object
+    consulted: Phone | None
     """The other leg of a party that has asked the target first; None for a blind transfer."""
 
     def succeeded(self) -> None:

@@ -14,6 +14,7 @@ from calls.errors import ConfigError, DatabaseAway
 from desktop.access import add_headers, guard
 from desktop.archive import Archive, event_json, row_json
 from desktop.board import Board
+from desktop.dialling import Diallers, DiallingDesk
 from desktop.metrics import CONTENT_TYPE, exposition
 from desktop.push import push
 from desktop.supervision import SupervisionDesk, Supervisors
@@ -35,7 +36,7 @@ class Part:
 
 def make_app(board: Board, *, token: str, archive: Archive, parts: Mapping[str, Part] | None = None,
              gauges: Callable[[], Mapping[str, float]] = dict,
-             supervisors: Supervisors | None = None) -> web.Application:
+             supervisors: Supervisors | None = None, diallers: Diallers | None = None) -> web.Application:
     """The application. ``token`` opens everything but /health; ``gauges`` are read for /metrics."""
     app = web.Application(middlewares=[guard(token)])
     app.on_response_prepare.append(add_headers)
@@ -48,6 +49,8 @@ def make_app(board: Board, *, token: str, archive: Archive, parts: Mapping[str, 
     ])
     if supervisors is not None:
         app.add_routes(SupervisionDesk(supervisors).routes())
+    if diallers is not None:
+        app.add_routes(DiallingDesk(diallers).routes())
     return app
 
 

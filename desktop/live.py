@@ -90,7 +90,7 @@ def _advance(call: LiveCall, event: Event) -> None:
         call.stage, call.since = stage, event.at.timestamp()
     if stage is Stage.WAITING:
         call.queue = str(event.details.get("queue", call.queue))
-    if stage in (Stage.RINGING, Stage.TALKING):
+    if stage in (Stage.RINGING, Stage.DIALLING, Stage.TALKING):
         call.agent = event.agent or call.agent
     else:
         call.agent = ""
@@ -113,6 +113,7 @@ _STAGES: Mapping[str, Stage] = {
     "agent.talked": Stage.FLOW,
     "queue.left": Stage.FLOW,
     "call.dialling": Stage.DIALLING,
+    "agent.dialled": Stage.DIALLING,
     "call.not_answered": Stage.FLOW,
     "call.bridged": Stage.TALKING,
     "leg.ended": Stage.FLOW,

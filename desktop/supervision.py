@@ -48,31 +48,32 @@ class SupervisionDesk:
 
     async def put(self, request: web.Request) -> web.Response:
         """``{"phone": "1900", "mode": "monitor"}``: 202, and the events of the call tell what comes of it."""
-        wish = await _json(request)
+        wish = await read_json(request)
         phone, mode = wish.get("phone"), wish.get("mode")
         if not isinstance(phone, str) or not phone:
-            return _problem(400, 'name the phone that is to ring: "phone": "1900"')
+            return problem(400, 'name the phone that is to ring: "phone": "1900"')
         if not isinstance(mode, str) or mode not in MODES:
-            return _problem(400, f"{mode!r} is no mode; known are {', '.join(MODES)}")
+            return problem(400, f"{mode!r} is no mode; known are {', '.join(MODES)}")
         try:
             self._supervisors.supervise(request.match_info["id"], phone, MODES[mode])
         except Refused as refused:
-            return _problem(refused.status, refused.problem)
+            return problem(refused.status, refused.problem)
         return web.json_response({"phone": phone, "mode": mode}, status=202)
 
     async def delete(self, request: web.Request) -> web.Response:
         try:
             self._supervisors.leave(request.match_info["id"])
         except Refused as refused:
-            return _problem(refused.status, refused.problem)
+            return problem(refused.status, refused.problem)
         return web.Response(status=204)
 
 
-def _problem(status: int, problem: str) -> web.Response:
-    return web.json_response({"problem": problem}, status=status)
+def problem(status: int, words: str) -> web.Response:
+    """What is wrong, and what would be right."""
+    return web.json_response({"problem": words}, status=status)
 
 
-async def _json(request: web.Request) -> Mapping[str, object]:
+async def read_json(request: web.Request) -> Mapping[str, object]:
     """The body's object; anything else is as good as an empty one, whose fields are then missed by name."""
     try:
         body = await request.json()

@@ -63,6 +63,8 @@ class Signal(StrEnum):
     HUNG_UP = "hung_up"
     READY = "ready"
     BREAK = "break"
+    DIALLED = "dialled"
+    """Makes a call of its own."""
 
 
 TRANSITIONS: Mapping[tuple[State, Signal], State] = MappingProxyType({
@@ -85,6 +87,10 @@ TRANSITIONS: Mapping[tuple[State, Signal], State] = MappingProxyType({
     (State.IDLE, Signal.BREAK): State.PAUSED,
     (State.PAUSED, Signal.BREAK): State.PAUSED,
     (State.PAUSED, Signal.READY): State.IDLE,
+
+    (State.IDLE, Signal.DIALLED): State.TALKING,
+    (State.WRAP_UP, Signal.DIALLED): State.TALKING,
+    (State.PAUSED, Signal.DIALLED): State.TALKING,
 })
 
 

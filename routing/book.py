@@ -33,6 +33,8 @@ class Seat:
     call_id: str | None = None
     direct: bool = False
     """In a call that no queue brought: a transfer, or one of the agent's own."""
+    dialled: str | None = None
+    """The call that the agent itself makes; beside another one while the agent consults a colleague."""
 
     @property
     def present(self) -> bool:
@@ -148,14 +150,14 @@ def _refused(book: Book, event: Event, at: float) -> None:
         seat.reachable = False
     if signal is Signal.BUSY:
         seat.rests_until = at + book.rules.again_after
-    seat.call_id = place.agent = None
+    place.agent = None
     place.waiting = replace(place.waiting, refusals={**place.waiting.refusals, seat.agent.id: at})
 
 
 def _withdrawn(book: Book, event: Event, at: float) -> None:
     place, seat = _both(book, event)
     _move(seat, Signal.WITHDRAWN, at)
-    seat.call_id = place.agent = None
+    place.agent = None
 
 
 def _talked(book: Book, event: Event, at: float) -> None:
@@ -164,7 +166,6 @@ def _talked(book: Book, event: Event, at: float) -> None:
     _move(seat, Signal.HUNG_UP, at, until)
     if until is None and seat.state is State.WRAP_UP:
         _move(seat, Signal.READY, at)
-    seat.call_id = None
     del book.places[str(event.call_id)]
 
 
@@ -211,12 +212,18 @@ def _move(seat: Seat, signal: Signal, at: float, until: float | None = None) -> 
     if seat.state is not was:
         seat.since = seat.idle_since if signal is Signal.WITHDRAWN else at
     seat.until = until
+    if seat.state not in (State.RINGING, State.TALKING):
+        seat.call_id, seat.direct = None, False
     _settle(seat, at)
 
 
 def _settle(seat: Seat, at: float) -> None:
-    """What was asked for during a call takes effect when the call is over."""
-    if not seat.present and (seat.state, Signal.LEFT) in TRANSITIONS:
+    """What was asked for during a call takes effect when the call is over; an agent who dialled meanwhile is in the
+    next one already."""
+    if seat.dialled is not None and (seat.state, Signal.DIALLED) in TRANSITIONS:
+        seat.state, seat.since, seat.until = step(seat.state, Signal.DIALLED), at, None
+        seat.call_id, seat.direct = seat.dialled, True
+    elif not seat.present and (seat.state, Signal.LEFT) in TRANSITIONS:
         seat.state, seat.since, seat.until = step(seat.state, Signal.LEFT), at, None
     elif seat.on_break and seat.state is State.IDLE:
         seat.state, seat.since, seat.until = step(seat.state, Signal.BREAK), at, None
@@ -237,7 +244,6 @@ def _not_connected(book: Book, event: Event, at: float) -> None:
     _move(seat, signal, at, _until(event))
     if signal is Signal.UNREACHABLE:
         seat.reachable = False
-    seat.call_id, seat.direct = None, False
 
 
 def _released(book: Book, event: Event, at: float) -> None:
@@ -245,7 +251,25 @@ def _released(book: Book, event: Event, at: float) -> None:
     _move(seat, Signal.HUNG_UP, at, until)
     if until is None and seat.state is State.WRAP_UP:
         _move(seat, Signal.READY, at)
-    seat.call_id, seat.direct = None, False
+
+
+def _handed_on(book: Book, event: Event, at: float) -> None:
+    seat = book.seats[str(event.agent)]
+    if seat.direct:
+        seat.call_id = event.call_id
+
+
+def _dialled(book: Book, event: Event, at: float) -> None:
+    seat = book.seats[str(event.agent)]
+    seat.dialled = event.call_id
+    _settle(seat, at)
+
+
+def _rang_off(book: Book, event: Event, at: float) -> None:
+    seat = book.seats[str(event.agent)]
+    seat.dialled = None
+    if seat.call_id == event.call_id:
+        _released(book, event, at)
 
 
 def _both(book: Book, event: Event) -> tuple[Place, Seat]:
@@ -261,7 +285,7 @@ def _number(value: object) -> float:
     return float(cast("float", value))
 
 
-_DIRECT = (_called, _connected, _not_connected, _released)
+_DIRECT = (_called, _connected, _not_connected, _released, _handed_on, _dialled, _rang_off)
 _FOLDS: Mapping[str, Callable[[Book, Event, float], None]] = {
     "queue.entered": _entered,
     "queue.offered": _offered,
@@ -274,6 +298,9 @@ _FOLDS: Mapping[str, Callable[[Book, Event, float], None]] = {
     "agent.connected": _connected,
     "agent.not_connected": _not_connected,
     "agent.released": _released,
+    "agent.handed_on": _handed_on,
+    "agent.dialled": _dialled,
+    "agent.rang_off": _rang_off,
     "agent.wrapped_up": _wrapped_up,
     "agent.ready": _ready,
     "agent.paused": _paused,

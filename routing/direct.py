@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from calls import Call, Exchange, Phone
 from calls.errors import CallFailed
@@ -22,36 +22,56 @@ class Direct:
 
     @asynccontextmanager
     async def reached(self, target: str, call: Call, *, name: str = "", by: str = "",
-                      answer_within: float = 20.0, wrap_up: float = 0.0) -> AsyncIterator[Phone]:
+                      answer_within: float = 20.0, wrap_up: float = 0.0,
+                      early_media: bool = False) -> AsyncIterator[Phone]:
         """Ring ``target`` (an agent's number or phone, or whatever ``Exchange.ring`` takes); while inside, it talks.
 
         Afterwards its phone is hung up, and an agent has ``wrap_up`` seconds for notes. Raises CallFailed: 486 for an
         agent who is not idle, at once and without ringing.
         """
         seat = self.seat_of(target)
-        phone = await self._ring(seat.agent.phone if seat else target, seat, call, name, by, answer_within)
+        phone = await self._ring(seat.agent.phone if seat else target, seat, call, name, by, answer_within,
+                                 early_media)
         try:
-            async with self.engaged(seat, call, answered=True, wrap_up=wrap_up):
+            async with self._talking(seat, call, wrap_up):
                 yield phone
         finally:
             await self._floor.afterwards(phone.hang_up())
 
     @asynccontextmanager
-    async def engaged(self, seat: Seat | None, call: Call, *, answered: bool = False,
-                      wrap_up: float = 0.0) -> AsyncIterator[None]:
-        """While inside, the agent talks. ``answered``: has been marked as ringing before. Raises CallFailed (486)."""
+    async def _talking(self, seat: Seat | None, call: Call, wrap_up: float) -> AsyncIterator[None]:
         if seat is None:
             yield
             return
-        if not answered:
-            self._mark(seat, call)
         agent = seat.agent.id
         self._floor.record("agent.connected", call.id, agent)
         try:
             yield
         finally:
             until = self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
-            self._floor.record("agent.released", call.id, agent, until=until)
+            self._floor.record("agent.released", seat.call_id, agent, until=until)
+            self._floor.settle()
+
+    def handed_on(self, target: str, call: Call) -> None:
+        """Whoever was reached as ``target`` goes on in another call."""
+        seat = self.seat_of(target)
+        if seat is not None:
+            self._floor.record("agent.handed_on", call.id, seat.agent.id)
+
+    @contextmanager
+    def dialling(self, user: str, call: Call) -> Iterator[None]:
+        """While inside, the agent at this phone makes a call of its own, and no queue offers another. A call that the
+        agent was in before goes on: that is how a colleague is consulted."""
+        seat = self.seat_of(user)
+        if seat is None:
+            yield
+            return
+        self._floor.record("agent.dialled", call.id, seat.agent.id)
+        self._floor.settle()
+        try:
+            yield
+        finally:
+            self._floor.record("agent.rang_off", call.id, seat.agent.id)
             self._floor.settle()
 
     def seat_of(self, target: str) -> Seat | None:
@@ -60,14 +80,14 @@ class Direct:
         return seats.get(target) or next((seat for seat in seats.values() if seat.agent.phone == target), None)
 
     async def _ring(self, target: str, seat: Seat | None, call: Call, name: str, by: str,
-                    answer_within: float) -> Phone:
+                    answer_within: float, early_media: bool) -> Phone:
         if seat is not None:
             self._mark(seat, call)
         signal, until = Signal.WITHDRAWN, None
         answered = False
         try:
             phone = await self._exchange.ring(target, call=call, shown=call.number, name=name, by=by,
-                                              answer_within=answer_within)
+                                              answer_within=answer_within, early_media=early_media)
             answered = True
         except CallFailed as failure:
             signal = REFUSALS.get(failure.status, Signal.DECLINED)

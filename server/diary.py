@@ -43,9 +43,9 @@ class Diary:
         self._call, self._chronicle, self._clock = call, chronicle, clock
         self.events = chronicle.open(call.id)
 
-    def note(self, kind: str, details: Mapping[str, object] | None = None) -> None:
-        """Write that ``kind`` happened now. ``details`` holds JSON values, numbers masked."""
-        self._chronicle.append(Event(kind, self._clock.now(), self._call.id, details=details or {}))
+    def note(self, kind: str, details: Mapping[str, object] | None = None, agent: str = "") -> None:
+        """Write that ``kind`` happened now, ``agent`` taking part. ``details`` holds JSON values, numbers masked."""
+        self._chronicle.append(Event(kind, self._clock.now(), self._call.id, agent or None, details or {}))
 
     def has(self, kind: str) -> bool:
         """Whether ``kind`` has happened."""

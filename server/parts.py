@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from asr import WorkerPool
-from calls import Call, Clock, Sound
+from calls import Call, Clock, Phone, Sound
 from ivr.intents import IntentMatcher
 from ivr.plan import Dialplan
 from ivr.voice import Voice
@@ -24,6 +26,22 @@ class Answering:
 
     plan: Dialplan
     matcher: IntentMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A party that has left the call in which it was reached as ``target``; ``hold`` lets go of it in the end."""
+
+    phone: Phone
+    target: str
+    hold: AsyncExitStack
+
+
+class Consulting(Protocol):
+    """A call in which one of our own people talks to whom a caller may be handed to."""
+
+    def give_up(self, to: Call) -> GivenUp:
+        """Part with that party: it goes on in ``to``. Raises CallFailed where it has not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +63,5 @@ class Parts:
     music: Sound
     running: dict[str, Call] = field(default_factory=dict)
     """The calls in progress, by id."""
+    consulting: dict[str, Consulting] = field(default_factory=dict)
+    """Those that our own people made and that were answered, by the id of the leg that made them."""

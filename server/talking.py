@@ -12,7 +12,9 @@ from calls.errors import CallFailed, LegGone
 from calls.phone import Talk, Transfer
 from customers import parse_number
 from server.diary import Diary
+from server.hold import holding
 from server.parts import Parts
+from telephony import Telephony
 
 TRANSFER_SECONDS = 25.0
 """How long the target of a transfer may ring."""
@@ -36,21 +38,39 @@ class Talks:
         caller's own hang-up cancels this. An agent who is reached by transfer has ``wrap_up`` seconds afterwards.
         """
         async with AsyncExitStack() as everybody:
-            now = everybody
+            now, agent = everybody, ""
             while True:
                 following = await everybody.enter_async_context(_Following(wrap_up))
-                turn = await self._with(other, at_work, following)
+                turn = await self._with(other, agent, at_work, following)
                 if not isinstance(turn, _Onward):
                     return turn
                 if now is not everybody:
                     await now.aclose()  # whoever handed the caller on is free
-                now, other, at_work = following, turn.phone, nullcontext
+                now, other, agent, at_work = following, turn.phone, turn.agent, nullcontext
 
-    async def _with(self, other: Phone, at_work: AtWork, following: _Following) -> Hangup | ToQueue | _Onward:
+    async def by_queue(self, wish: ToQueue) -> bool | ToQueue:
+        """Wait in the queue and talk to the agent. False when nobody came in time, a queue when the agent wants it."""
+        parts = self.parts
+        async with parts.router.waiting(self.call, self.caller, wish.queue, max_wait=wish.max_wait) as ticket:
+            while True:
+                try:
+                    async with holding(self.phone, ticket, parts.voice, parts.music, self.diary.note):
+                        agent, _ = await ticket.agent()
+                except TimeoutError:
+                    return False
+                last = await self.talk(agent, ticket.talking, wrap_up=ticket.queue.wrap_up_seconds)
+                if isinstance(last, ToQueue):
+                    return last
+                if last.by is not Side.NETWORK:
+                    return True
+                await ticket.again()  # the agent's phone is gone, the caller is not: back to the head of the line
+
+    async def _with(self, other: Phone, agent: str, at_work: AtWork,
+                    following: _Following) -> Hangup | ToQueue | _Onward:
         with suppress(LegGone):  # who hangs up in the very moment of the answer is never joined
             async with self.parts.telephony.joined(self.phone, other) as talk:
                 async with at_work():
-                    self.diary.note("call.bridged", {"leg": other.id})
+                    self.diary.note("call.bridged", {"leg": other.id}, agent)
                     turn = await self._turn(talk, other, following)
                     if isinstance(turn, Hangup):
                         self._note_end(other, turn)
@@ -79,7 +99,7 @@ class Talks:
             wish = await _first(left, talk)
             if isinstance(wish, Hangup):
                 return wish
-            target = {"target": self._shown(wish.target)}
+            target = {"target": shown(wish.target, self.parts.telephony)}
             self.diary.note("transfer.asked", {**target, "attended": wish.consulted is not None})
             try:
                 onward = await self._hand_on(wish, talk, following)
@@ -96,24 +116,27 @@ class Talks:
     async def _hand_on(self, wish: Transfer, talk: Talk, following: _Following) -> ToQueue | _Onward:
         """Reach the target; ``following`` lets go of it in the end. Raises CallFailed."""
         if wish.consulted is not None:
-            phone = self.parts.telephony.handed_over(wish.consulted)
-            following.push_async_callback(phone.hang_up)
-            return _Onward(phone)
+            return self._take_over(wish.consulted.id, following)
         if wish.target in self.parts.router.book.queues:
             return ToQueue("transfer", wish.target)
         with talk.parked():
-            return _Onward(await following.enter_async_context(self.parts.router.direct.reached(
+            phone = await following.enter_async_context(self.parts.router.direct.reached(
                 wish.target, self.call, name=self.caller.name, by=wish.by, answer_within=TRANSFER_SECONDS,
-                wrap_up=following.wrap_up)))
+                wrap_up=following.wrap_up))
+        return _Onward(phone, self._agent(wish.target))
 
-    def _shown(self, target: str) -> str:
-        """A target for the record, where numbers stand masked."""
-        if self.parts.telephony.phones.knows(target):
-            return target
-        if target.startswith(("sip:", "sips:")):
-            return "sip:…@" + target.rpartition("@")[2]
-        number = parse_number(target)
-        return target if number is None else str(number)
+    def _take_over(self, consulted: str, following: _Following) -> _Onward:
+        """Have whom the agent has consulted, by the call that the leg ``consulted`` made."""
+        consulting = self.parts.consulting.get(consulted)
+        if consulting is None:
+            raise CallFailed(481, "whom the caller is to be handed to has not answered")
+        given_up = consulting.give_up(self.call)
+        following.push_async_exit(given_up.hold)
+        return _Onward(given_up.phone, self._agent(given_up.target))
+
+    def _agent(self, target: str) -> str:
+        seat = self.parts.router.direct.seat_of(target)
+        return seat.agent.id if seat is not None else ""
 
     def _note_end(self, leg: Phone, hangup: Hangup) -> None:
         told = {"leg": leg.id, "by": hangup.by, "status": hangup.status}
@@ -133,6 +156,18 @@ class _Onward:
     """The caller has been handed on to whoever is at this phone."""
 
     phone: Phone
+    agent: str
+    """Whose phone it is; empty where it is no agent's."""
+
+
+def shown(target: str, telephony: Telephony) -> str:
+    """A target for the record, where numbers stand masked."""
+    if telephony.phones.knows(target):
+        return target
+    if target.startswith(("sip:", "sips:")):
+        return "sip:…@" + target.rpartition("@")[2]
+    number = parse_number(target)
+    return target if number is None else str(number)
 
 
 async def _first(left: asyncio.Future[Hangup], talk: Talk) -> Hangup | Transfer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from desktop import DatabaseArchive, LiveCalls, Part, RouterBoard, make_app, serving
+from server.clicking import ClickToDial
 from server.parts import Parts
 from server.settings import Http
 from server.supervising import Supervision
@@ -33,6 +34,7 @@ async def serve_desktop(http: Http, token: str, parts: Parts, supervision: Super
         parts={"database": Part(database, essential=False), "recogniser": Part(recogniser, essential=False),
                "trunks": Part(trunks, essential=False)},
         gauges=lambda: gauges(parts, watch), supervisors=supervision,
+        diallers=ClickToDial(parts),
     )
     await stack.enter_async_context(serving(app, http.host, http.port))
 

@@ -17,6 +17,8 @@ from telephony.sip.errors import SipParseError
 from telephony.sip.message import Request
 from telephony.trunking import Trunks
 
+DIALLING = frozenset({"agent", "supervisor"})
+"""Kinds of phones that may dial anything, and have calls handed on; the others only our numbers."""
 PHONES = "phones"
 """The name that stands for the trunk when one of our own phones calls."""
 
@@ -36,6 +38,8 @@ class Admitted:
     """What an accepted INVITE says. ``offered`` and ``agreed`` are None when it came without SDP."""
 
     trunk: str
+    account: PhoneAccount | None
+    """Whose phone it is that calls; None for a trunk."""
     codecs: tuple[Codec, ...]
     called: str
     calling: Calling
@@ -66,27 +70,29 @@ class Admission:
     def decide(self, request: Request, source: Address, now: float) -> Admitted:
         """Read an INVITE. Raises Refused."""
         try:
-            trunk = self._trunks.sender(request, source)
+            trunk, account = self._trunks.sender(request, source), None
             if trunk is not None:
                 name, codecs, secured = trunk.name, trunk.codecs, trunk.secured
                 who = calling(request, trusted=trunk.trusted, rules=trunk.caller_in)
                 called = self._numbers.find(request, trunk.called_in, trunk.user)
             else:
                 name, codecs, secured = PHONES, self._config.codecs, self._config.secured
-                who, called = self._phone(request, now), self._numbers.find(request)
+                account = self._phone(request, now)
+                who = Calling(account.number or account.user, account.display_name)
+                called = self._numbers.find(request) or _anything(request, account)
             if called is None:
                 raise Refused(404, "unknown_number")
             offered, agreed = self._offer(request, codecs, secured)
         except SipParseError as error:
             raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
-        return Admitted(name, codecs, called, who, originally_called(request), offered, agreed, secured)
+        return Admitted(name, account, codecs, called, who, originally_called(request), offered, agreed, secured)
 
-    def _phone(self, request: Request, now: float) -> Calling:
+    def _phone(self, request: Request, now: float) -> PhoneAccount:
         """The account whose password signed the request (RFC 3261 section 22.3)."""
         found = self._phones.authenticate(request, now)
         if not isinstance(found, PhoneAccount):
             raise Refused(407, "challenged", headers=found)
-        return Calling(found.number or found.user, found.display_name)
+        return found
 
     def _offer(
         self, request: Request, codecs: Sequence[Codec], secured: bool
@@ -104,3 +110,8 @@ class Admission:
         except sdp.NotAcceptable as error:
             warning = error.warning(self._config.contact_host)
             raise Refused(488, "no_codec", headers=(("Warning", warning),)) from None
+
+
+def _anything(request: Request, account: PhoneAccount) -> str | None:
+    """What one of our own people dialled. Raises SipParseError."""
+    return request.uri.user or None if account.kind in DIALLING else None

@@ -34,7 +34,7 @@ class Audio:
         self._since = 0.0
         self.closed = False
         self.recorded: asyncio.Future[int] | None = None
-        """Set once the leg is closed: done when the recording's file is whole."""
+        """Set once recording has ended: done when the recording's file is whole."""
         self._nodes: dict[Node, None] = {self.node: None}
         self._hears: dict[Node, float] = {}
         self._recorder: OpenRecorder | None = None
@@ -120,12 +120,21 @@ class Audio:
         for source, gain in self._hears.items():
             self._set(source, gain)
 
+    def stop_recording(self) -> None:
+        """The leg goes on without. Harmless where nothing is recorded."""
+        if self._recorder is not None:
+            self.release(self._recorder.left)
+
     def play(self, sound: Sound | AsyncIterable[Sound], *, loop: bool) -> Playing:
         """Begin to play; what was playing is cut off."""
-        if self._playing is not None:
-            self._playing.cut()
+        self.hush()
         self._playing = Playing(self, sound, loop=loop)
         return self._playing
+
+    def hush(self) -> None:
+        """Cut off what is being played."""
+        if self._playing is not None:
+            self._playing.cut()
 
     @contextmanager
     def tapped(self, fd: int) -> Iterator[None]:
@@ -159,7 +168,7 @@ class Audio:
         self._hears.pop(node, None)
         self.media.unwatch(node)
         if self._recorder is not None and node == self._recorder.left:
-            self.recorded = self.media.close_recorder(node)
+            self.recorded, self._recorder = self.media.close_recorder(node), None
         else:
             self.engine.close_node(node)
 

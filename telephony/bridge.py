@@ -49,8 +49,7 @@ class Bridge:
         self._referrals: asyncio.Queue[Referral] = asyncio.Queue()
         for leg in (caller, agent):
             leg.changed = self.apply
-        for leg in (caller, agent):
-            leg.referred = self._referrals.put_nowait if leg.house else None
+        agent.referred = self._referrals.put_nowait if agent.house else None
         self.apply()
 
     # -- the parties ----------------------------------------------------------------------------------------------
@@ -108,13 +107,13 @@ class Bridge:
         if not self._parted.is_set():
             self.apply()
 
-    def hand_over(self, leg: Leg) -> Leg:
-        """Take ``leg`` out: the talk is over, and the other party's leg ends without ending the call that it is in."""
+    def hand_over(self) -> Leg:
+        """Take the caller out: the talk is over, and the other legs end."""
         self.part()
         for other in self._legs():
-            if other is not leg:
+            if other is not self.caller:
                 other.release(Hangup(Side.HOTLINE, 200, "transferred"))
-        return leg
+        return self.caller
 
     async def ended(self) -> Hangup:
         """As in ``calls.Talk``. An agent who hangs up on a caller and a supervisor leaves those two together."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +10,9 @@ from calls.call import Hangup, Side
 from calls.errors import LegGone
 from media.engine import Codec
 from telephony import sdp
-from telephony.audio import Audio
 from telephony.causes import CAUSE_OF, reason_headers
 from telephony.leg import Leg, Office
 from telephony.liveness import Liveness
-
-log = logging.getLogger(__name__)
 
 
 class CallerLeg(Leg):
@@ -36,16 +32,28 @@ class CallerLeg(Leg):
         super().__init__(office, id, codecs)
         self.call = call
         self._offered, self._agreed_on = offered, agreed
+        self._told_early = False
         self._acknowledgement: asyncio.Future[None] | None = None
         pause = office.config.caller_silence
         self._liveness = Liveness(self._ask, self._silent, self._gone, patience=None, pause=pause)
 
     @property
     def codec(self) -> Codec | None:
-        """The codec that this leg speaks or is about to."""
-        if self.audio is not None:
-            return self.audio.codec
-        return self._agreed_on.codec if self._agreed_on else None
+        agreed = self._agreed_on.codec if self._agreed_on else None
+        return super().codec or agreed
+
+    def progressed(self, early: bool) -> None:
+        """Whom this caller is to be joined with rings; ``early``: and is to be heard already."""
+        if self.answered or self.hangup is not None:
+            super().progressed(early)
+            return
+        if early and self._offered is not None and self._agreed_on is not None:
+            if not self._told_early:
+                self._told_early = True
+                self._describe()
+        elif not self._told_early:
+            self._sip.endpoint.ring(self.call, self._sip.now())
+            self._sip.flush()
 
     async def ring(self) -> None:
         self._unanswered()
@@ -59,11 +67,16 @@ class CallerLeg(Leg):
         if self._offered is None or self._agreed_on is None:
             await self.ring()
             return False
+        self._describe()
+        return True
+
+    def _describe(self) -> None:
+        assert self._offered is not None
+        assert self._agreed_on is not None
         self._port_or_refusal()
         body = self.offers.answer(self._offered, self._agreed_on)
         self._sip.endpoint.ring(self.call, self._sip.now(), 183, body)
         self._sip.flush()
-        return True
 
     async def reject(self, status: int, reason: str = "") -> None:
         if not 300 <= status <= 699:
@@ -75,9 +88,9 @@ class CallerLeg(Leg):
 
     async def answer(self, *, record_to: Path | None = None) -> None:
         self._unanswered()
-        audio = self._port_or_refusal()
+        self._port_or_refusal()
         if record_to is not None:
-            self._record(audio, record_to)
+            self.record(record_to)
         if self._offered is not None and self._agreed_on is not None:
             body = self.offers.answer(self._offered, self._agreed_on)
         else:
@@ -95,20 +108,13 @@ class CallerLeg(Leg):
         if self.answered:
             raise RuntimeError("the call is already answered")
 
-    def _port_or_refusal(self) -> Audio:
+    def _port_or_refusal(self) -> None:
         try:
-            return self.audio or self.open_audio()
+            _ = self.audio or self.open_audio()
         except OSError:
             self._office.counters["no_port"] += 1
             self.release(Hangup(Side.HOTLINE, 503, "no RTP port is free"), refuse_with=503)
             raise LegGone("no RTP port is free") from None
-
-    def _record(self, audio: Audio, path: Path) -> None:
-        try:
-            audio.record(path, mask_tones=self._office.config.mask_tones)
-        except OSError as error:  # a full disk must not cost the call
-            self._office.counters["recorder_trouble"] += 1
-            log.error("call %s: the recording cannot be created: %s", self.id, error.strerror)
 
     def _acknowledged(self, body: bytes | None) -> None:
         super()._acknowledged(body)

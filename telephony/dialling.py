@@ -151,6 +151,8 @@ class DialledLeg(Leg):
 
     def _progressed(self, response: Response) -> None:
         """Early media: an answer of its own from each phone of a fork, the latest is heard (RFC 3960 section 3.1)."""
+        if self._listener is not None and not response.body:
+            self._listener.progressed(early=False)
         if not response.body or self._early.get(response.to_tag) == response.body:
             return
         try:
@@ -160,6 +162,8 @@ class DialledLeg(Leg):
             return
         if len(self._early) < MOST_FORKS:
             self._early[response.to_tag] = response.body
+        if self._listener is not None:
+            self._listener.progressed(early=True)
         self._let_hear(1.0)
 
     def _let_hear(self, gain: float) -> None:

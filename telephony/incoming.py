@@ -22,14 +22,16 @@ class IncomingCall:
 
     trunk: str
     """The trunk's name, or ``phones`` for a call from one of our own phones."""
-    called: str
-    """The number as it stands in the configuration."""
+    called: str = field(repr=False)
+    """The number as it stands in the configuration; where one of our own people calls, whatever was dialled."""
     calling: str = field(repr=False)
     """The caller's number as it came; empty when withheld."""
     withheld: bool
     display_name: str = field(repr=False)
     sip_call_id: str
     phone: Phone
+    user: str = ""
+    """The user of ours whose phone calls; empty for a trunk."""
     diverted_from: str = field(default="", repr=False)
     """The number that the caller dialled, where the call was passed on from it to us; empty otherwise."""
 

@@ -123,6 +123,11 @@ class Leg:
         )
         self._sip.flush()
 
+    def progressed(self, early: bool) -> None:
+        """Whom this party is to be joined with rings; ``early``: and is to be heard already, instead of our tone."""
+        if early and self.hangup is None and self.audio is not None:
+            self.audio.hush()
+
     # -- calls.Phone: beginning and end ---------------------------------------------------------------------------
 
     async def ring(self) -> None:
@@ -136,11 +141,15 @@ class Leg:
 
     async def ended(self) -> Hangup:
         await self._over.wait()
-        if self.audio is not None and self.audio.recorded is not None:
-            # Whoever comes for the recording finds it whole; a disk that hangs must not keep the call for ever.
-            await asyncio.wait([self.audio.recorded], timeout=RECORDING_PATIENCE)
+        await self.recording_whole()
         assert self.hangup is not None
         return self.hangup
+
+    async def recording_whole(self) -> None:
+        """Whoever comes for a recording that has ended finds it whole; a disk that hangs must not keep the call for
+        ever."""
+        if self.audio is not None and self.audio.recorded is not None:
+            await asyncio.wait([self.audio.recorded], timeout=RECORDING_PATIENCE)
 
     async def hang_up(self, reason: str = "") -> None:
         self.release(Hangup(Side.HOTLINE, 200, reason))
@@ -192,12 +201,26 @@ class Leg:
         finally:
             self._waiting.discard(future)
 
+    def record(self, path: Path) -> None:
+        """Write a stereo WAV from now on: left what this party says, right what it hears. A disk that takes nothing is
+        counted, and costs only the recording."""
+        try:
+            self.talking.record(path, mask_tones=self._office.config.mask_tones)
+        except OSError as error:
+            self._office.counters["recorder_trouble"] += 1
+            log.error("call %s: the recording cannot be created: %s", self.for_call or self.id, error.strerror)
+
     # -- offer and answer -----------------------------------------------------------------------------------------
 
     @property
     def audio(self) -> Audio | None:
         """The leg's audio, from the moment that it has a port."""
         return self.offers.audio
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec that this leg speaks or is about to."""
+        return self.audio.codec if self.audio is not None else None
 
     def open_audio(self) -> Audio:
         """Take a port. Raises OSError when there is none."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from calls.phone import Phone
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import parse_params
 from telephony.sip.headers import NameAddr
@@ -67,7 +68,9 @@ class Wish:
 class Referral:
     """An accepted REFER (``calls.Transfer``): whoever asked is told how it goes, and once how it went."""
 
-    def __init__(self, target: str, by: str, sequence: int, notify: Notify | None, consulted: object = None) -> None:
+    def __init__(
+        self, target: str, by: str, sequence: int, notify: Notify | None, consulted: Phone | None = None
+    ) -> None:
         self.target, self.by, self.consulted = target, by, consulted
         self._event = f"refer;id={sequence}"
         self._notify = notify

@@ -31,6 +31,12 @@ def beep(frequency: float = 1_000.0, seconds: float = 0.2, loudness: float = -18
     return Sound(to_pcm(tone.astype(np.float32)))
 
 
+@lru_cache(maxsize=1)
+def ringback() -> Sound:
+    """The ringing tone of the Chinese network, to be looped: 450 Hz for 1 s, 4 s of silence (ITU-T E.180)."""
+    return Sound(beep(450.0, 1.0, -20.0).pcm + bytes(4 * RATE * 2))
+
+
 @lru_cache(maxsize=4)
 def hold_music(seed: int = 1) -> Sound:
     """24 seconds to be looped. Notes that ring beyond the end ring on at the beginning, so there is no seam.

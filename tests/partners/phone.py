@@ -295,6 +295,14 @@ class ProcessPhone(EventfulPhone):
         """Dial."""
         self._do("call", uri=uri)
 
+    async def refused_with(self, timeout: float = 20.0) -> int:
+        """Wait until the next call is over; the status that ended it."""
+        return int((await self._next("ended", timeout)).details["status"])
+
+    async def hand_over(self) -> None:
+        """Ask that whom the first call is with be brought to whom the latest is with (REFER with Replaces)."""
+        self._do("hand_over")
+
     def heard(self) -> Pcm:
         """What was heard in the latest call; up to half a second behind while the call lasts."""
         calls = sorted(self.folder.glob("heard-*.wav"), key=lambda path: path.stat().st_mtime)

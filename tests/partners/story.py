@@ -81,6 +81,21 @@ async def told_of(hotline: Hotline, caller: SippCaller, until: str = END, count:
     return story
 
 
+async def latest(hotline: Hotline, caller: str, within: float = 15) -> Story:
+    """The story of the newest call of ``caller``, as the log names callers, once it is over."""
+    story = Story("", (), hotline.data)
+    try:
+        async with asyncio.timeout(within):
+            while not story.all(END):
+                await asyncio.sleep(0.1)
+                rows = (await hotline.get("/api/calls?limit=50"))["latest"] or ()
+                newest = next((row["id"] for row in rows if row["caller"] == caller), "")
+                story = await _read(hotline, newest) if newest else story
+    except TimeoutError:
+        raise TimeoutError(f"no call of {caller} has ended within {within:g} s; so far:\n{story}") from None
+    return story
+
+
 async def _id_of(hotline: Hotline, sip_call_id: str) -> str:
     """Our id of the call with this SIP Call-ID; empty while the log does not show it."""
     for row in (await hotline.get("/api/calls?limit=50"))["latest"] or ():

@@ -154,7 +154,7 @@ async def test_a_call_that_breaks_is_logged_without_its_words(
         assert (await caller.sees(Failed)).status == 500
         await switchboard.leaves_nothing_behind()
     (incoming,) = switchboard.incoming
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "telephony.exchange"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "telephony.serving"]
     assert incoming.phone.id in line
     assert "ValueError at test_exchange_incoming.py" in line
     assert "13800138000" not in line

@@ -1,0 +1,147 @@
+"""Calls that we make, and talks: who is rung, who is joined with whom."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from calls.call import Call
+from calls.errors import CallFailed
+from calls.numbers import PhoneNumber
+from calls.phone import Phone, Sound
+from media.engine import Codec
+from telephony import bridge
+from telephony.bridge import Bridge, NotPossible
+from telephony.dialling import DialledLeg, first_to_answer
+from telephony.leg import Leg, Office
+from telephony.outside import Outside, Wanted
+from telephony.phones import Phones
+from telephony.routes import Routes
+from telephony.serving import Serving
+from telephony.supervision import Mode
+from telephony.trunking.identity import Shown
+
+
+class Switchboard:
+    """Implements ``calls.Exchange``, once ``open`` has been given the office."""
+
+    def __init__(self, phones: Phones, outside: Outside, routes: Routes, serving: Serving, music: Sound) -> None:
+        self.phones, self._outside, self._routes, self._serving, self._music = phones, outside, routes, serving, music
+        self._talks: dict[str, Bridge] = {}
+        self._office: Office | None = None
+        self.closing = False
+        """No new call begins, and none goes on for long."""
+
+    @property
+    def office(self) -> Office:
+        if self._office is None:
+            raise RuntimeError("the exchange is not started")
+        return self._office
+
+    async def ring(
+        self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
+        answer_within: float = 20.0, early_media: bool = False,
+    ) -> Phone:
+        """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
+        if self.closing:
+            raise CallFailed(503, "shutting down")
+        if self._routes.leads_outside(target):
+            return await self.dial_out(
+                target, call=call, shown=shown, name=name, by=by, answer_within=answer_within, early_media=early_media
+            )
+        routes = await self._routes.to(target)
+        first, legs = self._codec_of(call.id), []
+        # Of several phones that ring at once nobody could be understood.
+        listener = self._serving.whose(call.id) if early_media and len(routes) == 1 else None
+        for route in routes:
+            codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
+            leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
+            leg.house, leg.user = True, target if self.phones.knows(target) else ""
+            legs.append((leg, route))
+        return await first_to_answer(legs, Shown(shown, name), answer_within)
+
+    async def dial_out(
+        self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
+        answer_within: float = 30.0, early_media: bool = False,
+    ) -> Phone:
+        """Dial an outside number by the trunks, one after another where one fails, and return the answered phone.
+
+        ``by`` is the agent on whose behalf, whose caps apply; empty: the house itself. The leg ends with ``call``.
+        Raises ``CallFailed``: 403 beyond a limit, 503 where no trunk could be reached, else the called party's answer.
+        """
+        if self.closing:
+            raise CallFailed(503, "shutting down")
+        listener = self._serving.whose(call.id) if early_media else None
+        wanted = Wanted(number, call, Shown(shown, name), by, self._codec_of(call.id), answer_within, listener)
+        return await self._outside.dial(self.office, wanted)
+
+    @asynccontextmanager
+    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Bridge]:
+        """As in ``calls.Exchange``. Raises LegGone when either is already over."""
+        leg = _leg(caller)
+        with bridge.joined(leg, _leg(agent), music=self._music) as talk:
+            call_id = leg.for_call or leg.id
+            self._talks[call_id] = talk
+            try:
+                yield talk
+            finally:
+                del self._talks[call_id]
+
+    @asynccontextmanager
+    async def supervising(self, call_id: str, phone: Phone, mode: Mode) -> AsyncIterator[Bridge]:
+        """While inside, ``phone`` takes part in the talk of a call as ``mode`` says; ``change`` changes that.
+
+        Nobody else's phone is told. Raises LegGone, and NotPossible where there is no talk or another supervisor in it.
+        """
+        talk, leg = self.talk(call_id), _leg(phone)
+        talk.supervise(leg, mode)
+        try:
+            yield talk
+        finally:
+            talk.dismiss(leg)
+
+    def originate(self, call: Call, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` for a call that nobody's INVITE began. Raises CallFailed while shutting down."""
+        if self.closing:
+            raise CallFailed(503, "shutting down")
+        self._serving.originate(call.id, work)
+
+    def belongs(self, call: Call, phone: Phone, *, record_to: Path | None = None) -> None:
+        """From now on the call is that of ``phone``: the call ends with it, and what it says and hears is recorded."""
+        leg = _leg(phone)
+        self._serving.belongs(call.id, leg)
+        if record_to is not None:
+            leg.record(record_to)
+
+    async def recording_whole(self, phone: Phone) -> None:
+        """Wait until a recording that has ended can be read."""
+        await _leg(phone).recording_whole()
+
+    def handed_over(self, from_: Call, to: Call) -> Phone:
+        """Whom the call ``from_`` belongs to, out of its talk and its recording, to go on in the call ``to`` (RFC 5589
+        section 7.3); the other leg of that talk ends. Raises NotPossible where nobody talks."""
+        talk = self.talk(from_.id)
+        leg = talk.hand_over()
+        if leg.audio is not None:
+            leg.audio.stop_recording()
+        self._serving.belongs(from_.id, talk.agent)
+        leg.for_call = to.id
+        return leg
+
+    def talk(self, call_id: str) -> Bridge:
+        """The talk that a call is in. Raises NotPossible."""
+        if call_id not in self._talks:
+            raise NotPossible("nobody talks in this call")
+        return self._talks[call_id]
+
+    def _codec_of(self, call_id: str) -> Codec | None:
+        leg = self._serving.whose(call_id)
+        return leg.codec if leg is not None else None
+
+
+def _leg(phone: Phone) -> Leg:
+    if not isinstance(phone, Leg):
+        raise TypeError("only phones of this exchange can be joined")
+    return phone
