@@ -16,7 +16,7 @@ from calls.errors import LegGone
 from calls.phone import Digit, Playback, Sound
 from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSilence
 from media.server import MediaServer
-from telephony import line, sdp
+from telephony import line, messages, sdp
 from telephony.audio import Audio
 from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, status_in
 from telephony.config import TelephonyConfig
@@ -309,6 +309,8 @@ class Leg:
             endpoint.respond(event.transaction, 200 if key is not None else 415, now)
         elif event.request.method == "REFER":
             refer(self, self._office, event)
+        elif event.request.method == "MESSAGE":
+            messages.within_dialog(self, event, endpoint, now)
         elif event.request.method in ("OPTIONS", "NOTIFY"):  # a NOTIFY of a subscription that has just ended
             endpoint.respond(event.transaction, 200, now)
         else:

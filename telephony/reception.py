@@ -14,6 +14,7 @@ from telephony.config import TelephonyConfig
 from telephony.enrolment import Enrolments
 from telephony.guarding import Guarding
 from telephony.incoming import IncomingCall
+from telephony.messages import Messages
 from telephony.overload import Overload
 from telephony.phones import Phones
 from telephony.serving import Serving
@@ -45,9 +46,11 @@ class Reception:
     board: Switchboard
     draining: bool = False
     keepalives: KeepAlives = field(init=False)
+    messages: Messages = field(init=False)
 
     def __post_init__(self) -> None:
         self.keepalives = KeepAlives(self.phones.registered_from, self._ask_whether_alive)
+        self.messages = Messages(self.phones, self.config.contact_host)
 
     def admit(self, request: Request, source: Address) -> int | None:
         """The status that refuses a request outside dialogs for where it comes from; None lets it in."""
@@ -68,6 +71,7 @@ class Reception:
             case Responded(call=None):
                 self.enrolments.take(event, self.clock.monotonic())
                 self.carriers.take(event, self.clock.monotonic())
+                self.messages.answered(event, self.board.office.sip.endpoint, self.clock.monotonic())
             case _:
                 leg = self.board.office.legs.get(event.call or "")
                 if leg is not None:
@@ -140,6 +144,8 @@ class Reception:
             # Whoever probes us before sending calls learns in time that we are about to stop.
             status = 503 if self.draining else 200
             endpoint.respond(event.transaction, status, now, headers=(("Accept", "application/sdp"),))
+        elif event.request.method == "MESSAGE":
+            self.messages.take(event, endpoint, now)
         else:
             endpoint.respond(event.transaction, 501, now)
 

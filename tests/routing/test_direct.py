@@ -88,3 +88,34 @@ async def test_after_a_restart_nobody_talks_any_more(hall: Hall, li: Agent, serv
     router.rebuild(past)
     await hall.passes()
     assert hall.state("1001") is State.IDLE
+
+
+async def test_who_dials_is_at_work_also_from_a_break_and_gets_nothing_offered(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.router.pause("1001")
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        assert hall.state("1001") is State.TALKING
+        hall.router.ready("1001")
+        hall.dials("a")
+        await hall.passes(3)
+        assert not hall.exchange.rung
+        assert not hall.router.check()
+    await hall.passes()
+    assert hall.ringing == [("1001", "a")]
+
+
+async def test_who_consults_is_in_that_call_when_the_caller_hangs_up(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    talking = asyncio.create_task(reach(hall, "1001", 5))
+    await hall.passes(2)
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        assert hall.router.book.seats["1001"].call_id == "t"
+        hall.dials("a")
+        await talking
+        assert hall.state("1001") is State.TALKING
+        assert hall.router.book.seats["1001"].call_id == "own"
+        assert not hall.router.check()
+    await hall.passes()
+    assert hall.ringing == [("1001", "a")]

@@ -76,7 +76,7 @@ async def test_the_media_of_a_browser_are_refused_with_the_reason() -> None:
             await call
         assert refused.value.status == 488
         assert await phone.ask("OPTIONS", uri(board)) == 200
-        assert await phone.ask("MESSAGE", uri(board), "您好") == 405
+        assert await phone.ask("MESSAGE", uri(board), "您好") == 404
 
 
 async def test_a_browser_calls_is_held_resumed_presses_a_key_and_hangs_up() -> None:
