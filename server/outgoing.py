@@ -73,7 +73,6 @@ class OwnCall:
                 yield
         finally:
             parts.running.pop(call.id)
-            parts.consulting.pop(call.id, None)
             await asyncio.shield(self._over())
 
     async def clicked_on(self) -> None:
@@ -165,9 +164,12 @@ class OwnCall:
         assert self.other is not None
         self.diary.note("call.answered")
         self.parts.telephony.belongs(self.call, self.other, record_to=self._recording)
-        self.parts.consulting[phone.id] = self
         talks = Talks(self.call, self.caller, self.other, self.parts, self.diary)
-        last: Hangup | ToQueue | bool = await talks.talk(phone)
+        self.parts.consulting[phone.id] = self
+        try:
+            last: Hangup | ToQueue | bool = await talks.talk(phone)
+        finally:
+            del self.parts.consulting[phone.id]
         while isinstance(last, ToQueue):
             last = await talks.by_queue(last)
 
