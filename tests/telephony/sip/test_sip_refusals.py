@@ -85,6 +85,15 @@ def test_strangers_are_not_admitted() -> None:
     assert [type(event) for event in endpoint.events()] == [Invited]
 
 
+def test_beyond_the_capacity_a_call_is_refused_before_it_is_read_through() -> None:
+    endpoint = _endpoint(overloaded=lambda: 7)
+    endpoint.receive(a_request(Contact="<<"), STRANGER, 0.0)
+    refused = _said(endpoint)
+    assert (refused.status, refused.get("Retry-After")) == (503, "7"), "not 400: nobody has looked at Contact"
+    assert endpoint.events() == []
+    assert not any(endpoint.live().values())
+
+
 def test_a_stranger_who_was_let_in_is_refused_without_a_trace() -> None:
     endpoint = _endpoint()
     endpoint.receive(a_request(), STRANGER, 0.0)
