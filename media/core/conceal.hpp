@@ -34,15 +34,16 @@ class Concealment {
     // The first samples after a loss: what was made up fades into them.
     void join(std::span<Sample> heard) const {
         if (lost_ == 0) return;
-        const int count = std::min<int>(ramp_samples, static_cast<int>(heard.size()));
+        const int count = std::min(joining(), static_cast<int>(heard.size()));
         for (int i = 0; i < count; ++i) {
-            const Gain real = ramp(0, unity, i);
+            const Gain real = unity * (i + 1) / count;
             Sample& sample = heard[static_cast<std::size_t>(i)];
             sample = static_cast<Sample>((sample * real + continued(lost_ + i) * (unity - real)) >> 12);
         }
     }
 
   private:
+    int joining() const { return 10 * scale_; }   // 1.25 ms: longer would only spoil more of what was said
     int whole() const { return 80 * scale_; }     // unchanged for 10 ms …
     int longest() const { return 480 * scale_; }  // … silent after 60
     std::size_t kept() const { return 320 * static_cast<std::size_t>(scale_); }
@@ -59,6 +60,17 @@ class Concealment {
             if (difference >= best) continue;
             best = difference;
             lag_ = lag;
+        }
+        close_period();
+    }
+
+    // The end of the period fades into what stood before its beginning, and so goes round without a seam.
+    void close_period() {
+        const int count = lag_ / 4;
+        Sample* const end = base_.data() + kept() - count;
+        for (int i = 0; i < count; ++i) {
+            const Gain before = unity * (i + 1) / count;
+            end[i] = static_cast<Sample>((end[i] * (unity - before) + end[i - lag_] * before) >> 12);
         }
     }
 

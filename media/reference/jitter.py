@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from media.reference.levels import RAMP, UNITY, Samples
+from media.reference.levels import UNITY, Samples
 from media.reference.rtp import ahead
 from media.reference.streams import FRAME
 
@@ -21,11 +21,14 @@ class Concealment:
 
     WHOLE, LONGEST = 80, 480
     """Unchanged for 10 ms, silent after 60."""
+    JOINING = 10
+    """1.25 ms: longer would only spoil more of what was said."""
     COMPARED, LAGS = 80, range(40, 161)
     """Pitches of 50 to 200 Hz, and multiples of higher ones."""
 
     def __init__(self, scale: int = 1) -> None:
         """``scale``: samples for each one of 8 kHz, 1 or 2."""
+        self._joining = scale * self.JOINING
         self._whole, self._longest, self._compared = scale * self.WHOLE, scale * self.LONGEST, scale * self.COMPARED
         self._lags = range(scale * self.LAGS.start, scale * (self.LAGS.stop - 1) + 1)
         self._history = np.zeros(scale * 320, np.int16)
@@ -56,8 +59,8 @@ class Concealment:
         """The first samples after a loss: what was made up fades into them."""
         if self._lost == 0:
             return heard
-        count = min(RAMP, len(heard))
-        real = UNITY * (np.arange(count) + 1) // RAMP
+        count = min(self._joining, len(heard))
+        real = UNITY * (np.arange(count) + 1) // count
         mixed = heard[:count].astype(np.int32) * real + self._continued(count).astype(np.int32) * (UNITY - real) >> 12
         return np.concatenate([mixed.astype(np.int16), heard[count:]])
 
@@ -67,6 +70,15 @@ class Concealment:
         last, begin = wide[-self._compared :], len(wide) - self._compared
         differences = [np.abs(last - wide[begin - lag : begin - lag + self._compared]).sum() for lag in self._lags]
         self._lag = self._lags[int(np.argmin(differences))]
+        self._close_period()
+
+    def _close_period(self) -> None:
+        """The end of the period fades into what stood before its beginning, and so goes round without a seam."""
+        count = self._lag // 4
+        before = UNITY * (np.arange(count) + 1) // count
+        wide = self._base.astype(np.int32)
+        end = wide[-count:] * (UNITY - before) + wide[-count - self._lag : -self._lag] * before >> 12
+        self._base = np.concatenate([self._base[:-count], end.astype(np.int16)])
 
     def _continued(self, count: int) -> Samples:
         at = self._lost + np.arange(count)

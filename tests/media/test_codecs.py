@@ -238,3 +238,28 @@ class TestEventClocks:
         caller = room.phone(Codec.OPUS)
         with pytest.raises(ValueError, match="8000 Hz"):
             room.switch.set_codec(caller.node, Codec.OPUS, 96, 101, 16000)
+
+
+class TestVoicesInAMix:
+    """What is left of a voice behind codec, jitter buffer and mix: decibels, segmental."""
+
+    def mixed(self, room: Room, codec: Codec, said: Samples, rate: int) -> Samples:
+        """What a listener at 8 kHz hears, or a tap at 16 kHz, with somebody else who is silent."""
+        caller, listener = room.phone(codec), room.phone(Codec.L16)
+        tap = room.switch.open_tap(20, rate)
+        other = room.player(listener, tap)
+        for hears in (listener.node, tap):
+            room.gain(hears, caller)
+        room.switch.play(other, bytes(320), True)
+        for part in said.reshape(-1, 160):
+            caller.say(part)
+            room.wait(20)
+        room.wait(100)
+        return listener.sound() if rate == 8000 else np.frombuffer(b"".join(room.tapped), np.int16)[::2]
+
+    @pytest.mark.parametrize("rate", [8000, 16000])
+    @pytest.mark.parametrize(("codec", "decibels"), [(Codec.G722, 45), (Codec.OPUS, 7)])
+    def test_keep_their_shape(self, room: Room, codec: Codec, decibels: float, rate: int) -> None:
+        said = voice(16_000)
+        heard = self.mixed(room, codec, said, rate)
+        assert segmental_snr(said[1600:], heard[1600:], 1000) > decibels
