@@ -31,9 +31,9 @@ from media.native import NativeEngine
 from media.server import MediaServer
 from server.run import settle_memory
 from telephony import Telephony, TelephonyConfig
-from telephony.exchange import OnCall
 from telephony.incoming import IncomingCall
 from telephony.phones import PhoneAccount
+from telephony.serving import OnCall
 from telephony.sip.address import Address
 from telephony.store import AccountBook, with_password
 from telephony.trunking import Trunk
