@@ -12,6 +12,7 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from calls.errors import ConfigError
 from desktop import make_app, serving
 from tests.partners.browser import INSTALLED, Browser
+from tests.partners.process import until
 
 if TYPE_CHECKING:
     from tests.desktop.conftest import Client, Office
@@ -194,7 +195,7 @@ async def test_a_supervisor_takes_part_by_a_click(office: Office) -> None:
         await browser.shows("结束 End (1900)")
         await press(browser, "接管")
         await press(browser, "结束")
-        await browser.shows("旁听 Listen")
+        await until(lambda: len(office.seats.wishes) == 3, 20, "the third wish")
     assert [wish for _, wish in office.seats.wishes] == ["coach", "take_over", "leave"]
 
 
