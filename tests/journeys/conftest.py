@@ -94,8 +94,8 @@ async def _state(hotline: Hotline, agent: str, state: str, within: float = 10) -
             while now != state:
                 now = next(each["state"] for each in await hotline.get("/api/agents") if each["id"] == agent)
                 await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise TimeoutError(f"agent {agent} is {now}, not {state}, after {within:g} s") from None
+    except TimeoutError as late:  # what the test itself failed with is told before this
+        raise TimeoutError(f"agent {agent} is {now}, not {state}, after {within:g} s") from late
 
 
 def recorded(text: str) -> Pcm:

@@ -49,7 +49,8 @@ async def test_pjsua2_and_we_agree_on_what_was_lost(srtp: bool, mux: bool) -> No
         assert ours.lost / (ours.lost + ours.packets_in) == pytest.approx(0.12, abs=0.1)
         assert ours.far.round_trip_ms < 200
         assert theirs["reports"] >= 1
-        assert theirs["tx_lost"] / theirs["tx_packets"] == pytest.approx(0.12, abs=0.1)
+        # What it has sent runs ahead of what our latest report told it.
+        assert 0 < theirs["tx_lost"] / theirs["tx_packets"] < 0.25
         assert theirs["round_trip_ms"] < 1_000
         await leg.hang_up()
         await phone.ended()
