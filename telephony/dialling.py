@@ -41,6 +41,8 @@ class Route:
     presents: Presentation = AS_IT_IS
     silent_after: float = 0.0
     """Seconds for a first response; 0: as long as the transaction waits (32 s)."""
+    q: float = 1.0
+    """How much the user prefers to be rung here, 0…1."""
 
 
 @dataclass
@@ -192,35 +194,3 @@ class DialledLeg(Leg):
         if not self._picked_up.done():
             self._picked_up.set_exception(failed)
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more
-
-
-async def first_to_answer(legs: Sequence[tuple[DialledLeg, Route]], shown: Shown, answer_within: float) -> DialledLeg:
-    """Ring them all at once; the first that answers stays, the others stop ringing.
-
-    Raises the CallFailed that says most: busy or rejected by somebody rather than nobody at home.
-    """
-    ringing = {asyncio.create_task(leg.dial(route, shown, answer_within)): leg for leg, route in legs}
-    winner: DialledLeg | None = None
-    try:
-        waiting = set(ringing)
-        while waiting and winner is None:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            winner = next((ringing[task] for task in done if not task.exception()), None)
-        if winner is not None:
-            return winner
-        raise _most_telling([task.exception() for task in ringing])
-    finally:
-        for leg in ringing.values():
-            if leg is not winner:  # also one that answered while we were being cancelled
-                leg.release(ANSWERED_ELSEWHERE if winner is not None else GIVEN_UP)
-        for task in ringing:
-            task.cancel()
-        await asyncio.gather(*ringing, return_exceptions=True)
-
-
-def _most_telling(errors: Sequence[BaseException | None]) -> BaseException:
-    unforeseen = [error for error in errors if error is not None and not isinstance(error, CallFailed)]
-    if unforeseen:
-        return unforeseen[0]
-    failures = [error for error in errors if isinstance(error, CallFailed)]
-    return min(failures, key=lambda failure: failure.status in (408, 480, 503))

@@ -66,6 +66,8 @@ class Leg:
         """Told when the far side puts us on hold or resumes."""
         self.referred: Callable[[Referral], None] | None = None
         """Told when the far side asks to transfer whom it talks to; None: it may not."""
+        self.wish: Referral | None = None
+        """The latest transfer that the far side asked for: one at a time."""
         self.hangup: Hangup | None = None
         self.answered = False
         self.user = ""
@@ -74,6 +76,7 @@ class Leg:
         """A phone of the house, which may have calls made; not somebody on a trunk, who would do so at our expense."""
         self.for_call = ""
         """The call that this leg was rung for: the leg does not outlive it."""
+        self.messages = messages.Relayed()
         self._office, self._sip = office, office.sip
         self._keys = Keys()
         self._keys_by_rtp = self._keys_by_info = False
@@ -282,6 +285,8 @@ class Leg:
                 self.reoffer()
             case Responded(response=response) if response.cseq.method == "OPTIONS":
                 self._liveness.answered(response.status)
+            case Responded(response=response) if response.cseq.method == "MESSAGE":
+                self.messages.answered(event, self._sip.endpoint, self._sip.now())
             case Responded(response=response) if response.cseq.method in ("INVITE", "UPDATE"):
                 self._reoffered(response)
             case _:

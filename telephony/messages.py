@@ -18,12 +18,29 @@ LONGEST = 1300
 """Bytes of a message that may go where nobody knows how wide the way is (section 8)."""
 
 
-class Messages:
-    """Those on their way, by the transaction in which we passed each on."""
+class Relayed:
+    """Messages on their way, by the transaction in which we passed each on: its answer goes back to the sender."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, str] = {}
+
+    def passed_on(self, onward: str, transaction: str) -> None:
+        """What came in ``transaction`` has gone out in ``onward``."""
+        self._waiting[onward] = transaction
+
+    def answered(self, event: Responded, endpoint: Endpoint, now: float) -> None:
+        """What the other phone said."""
+        transaction = self._waiting.pop(event.transaction, None)
+        if transaction is not None:
+            endpoint.respond(transaction, event.response.status, now)
+
+
+class Messages(Relayed):
+    """Those outside dialogs."""
 
     def __init__(self, phones: Phones, host: str) -> None:
+        super().__init__()
         self._phones, self._host = phones, host
-        self._on_their_way: dict[str, str] = {}
 
     def take(self, event: Requested, endpoint: Endpoint, now: float) -> None:
         """A message outside a dialog: only our own phones may send one, and only to each other."""
@@ -45,28 +62,27 @@ class Messages:
                 "MESSAGE", place.uri, place.destination, headers=_content(request), body=request.body, now=now,
                 from_=NameAddr(Uri(user=sender.user, host=self._host), sender.display_name),
             )
-            self._on_their_way[onward] = event.transaction
-
-    def answered(self, event: Responded, endpoint: Endpoint, now: float) -> None:
-        """What the other phone said."""
-        waiting = self._on_their_way.pop(event.transaction, None)
-        if waiting is not None:
-            endpoint.respond(waiting, event.response.status, now)
+            self.passed_on(onward, event.transaction)
 
 
 def within_dialog(leg: Leg, event: Requested, endpoint: Endpoint, now: float) -> None:
-    """A message in a call: for the other party, where that is at a phone of ours too. 202: it is on its way."""
+    """A message in a call: for the other party, where that is at a phone of ours too; its answer comes back."""
     request, peer = event.request, leg.peer
     if not leg.user:
         endpoint.respond(event.transaction, 403, now)
     elif len(request.body) > LONGEST:
         endpoint.respond(event.transaction, 413, now)
-    elif peer is None or not peer.user:
-        endpoint.respond(event.transaction, 404, now, "nobody here reads messages")
+    elif peer is None:
+        endpoint.respond(event.transaction, 480, now, "nobody is in this call")
+    elif not peer.user:  # RFC 3261 section 21.4.6: understood, and not allowed for who is called here
+        allowed = [method for method in endpoint.config.allow if method != "MESSAGE"]
+        endpoint.respond(event.transaction, 405, now, headers=[("Allow", ", ".join(allowed))])
     else:
-        kind = request.get("Content-Type")
-        sent = endpoint.request(peer.call, "MESSAGE", now, body=request.body, content_type=kind)
-        endpoint.respond(event.transaction, 202 if sent else 480, now)
+        onward = endpoint.request(peer.call, "MESSAGE", now, _content(request), request.body)
+        if onward is None:
+            endpoint.respond(event.transaction, 480, now)
+        else:
+            peer.messages.passed_on(onward, event.transaction)
 
 
 def _content(request: Request) -> list[tuple[str, str]]:

@@ -56,6 +56,8 @@ class Place:
     destination: Address | None = None
     path: tuple[str, ...] = ()
     """Route headers of the INVITE (RFC 3327)."""
+    q: float = 1.0
+    """How much its user prefers to be rung here, 0…1 (RFC 3261 section 20.10)."""
 
 
 class Accounts(Protocol):
@@ -241,4 +243,4 @@ class Phones:
 
 
 def _place(binding: Binding) -> Place:
-    return Place(binding.contact, None if binding.path else binding.source, binding.path)
+    return Place(binding.contact, None if binding.path else binding.source, binding.path, binding.q)

@@ -146,8 +146,10 @@ class Reception:
             endpoint.respond(event.transaction, status, now, headers=(("Accept", "application/sdp"),))
         elif event.request.method == "MESSAGE":
             self.messages.take(event, endpoint, now)
-        else:
-            endpoint.respond(event.transaction, 501, now)
+        elif event.request.method == "REFER":
+            endpoint.respond(event.transaction, 603, now, "there is no call to be transferred")
+        else:  # it belongs into a dialog (RFC 3261 section 12.2.2), or to a subscription (RFC 6665 section 4.1.3)
+            endpoint.respond(event.transaction, 481, now)
 
     def _ask_whether_alive(self, binding: Binding, now: float) -> None:
         us = NameAddr(Uri(host=self.config.host_towards(binding.source.host)))

@@ -17,6 +17,8 @@ FRAGMENT = "message/sipfrag;version=2.0"
 EXPIRES = 180
 """Seconds that we keep telling how the transfer goes; ringing does not take longer."""
 
+SCHEMES = ("sip", "sips", "tel")
+
 Notify = Callable[[list[tuple[str, str]], bytes], object]
 """Sends a NOTIFY in the dialog of the REFER: headers, body (``FRAGMENT``)."""
 
@@ -55,11 +57,13 @@ class Wish:
 
     @classmethod
     def read(cls, request: Request) -> Wish:
-        """Exactly one Refer-To (RFC 3515 section 2.4.1). Raises SipParseError."""
+        """Exactly one Refer-To (RFC 3515 section 2.4.1), that a telephone can be rung by. Raises SipParseError."""
         values = request.values("Refer-To")
         if len(values) != 1:
             raise SipParseError("Refer-To", f"there must be one, and there are {len(values)}")
         uri = NameAddr.parse(values[0], "Refer-To").uri
+        if uri.scheme not in SCHEMES:
+            raise SipParseError("Refer-To", f"{uri.scheme}: is nothing to be rung, sip:, sips: and tel: are", 416)
         wanted = {name.lower(): value for name, value in parse_qsl(uri.headers)}
         replaced = Replaced.parse(wanted["replaces"]) if "replaces" in wanted else None
         return cls(uri, replaced)
@@ -72,9 +76,10 @@ class Referral:
         self, target: str, by: str, sequence: int, notify: Notify | None, consulted: Phone | None = None
     ) -> None:
         self.target, self.by, self.consulted = target, by, consulted
+        self.over = False
+        """Whoever asked has been told how it went: the next wish may come."""
         self._event = f"refer;id={sequence}"
         self._notify = notify
-        self._over = False
 
     def trying(self) -> None:
         """The first NOTIFY goes out at once (section 2.4.4)."""
@@ -89,8 +94,8 @@ class Referral:
         self._end(status, reason or "Failed")
 
     def _end(self, status: int, reason: str) -> None:
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             self._tell(status, reason, "terminated;reason=noresource")
 
     def _tell(self, status: int, reason: str, state: str) -> None:

@@ -22,15 +22,15 @@ def refer(leg: Leg, office: Office, event: Requested) -> None:
     try:
         wish = Wish.read(event.request)
     except SipParseError as error:
-        endpoint.respond(event.transaction, 400, now, f"{error.where}: {error.problem}")
+        endpoint.respond(event.transaction, error.status, now, f"{error.where}: {error.problem}")
         return
     if leg.referred is None:
         endpoint.respond(event.transaction, 603, now, "nobody to be transferred")
         return
-    consulted = _consulted(office, wish)
-    if wish.replaced is not None and consulted is None:
-        endpoint.respond(event.transaction, 481, now, "no such dialog to be replaced")
+    if leg.wish is not None and not leg.wish.over:
+        endpoint.respond(event.transaction, 491, now, "a transfer is under way")
         return
+    consulted = _consulted(office, wish)
     quiet = event.request.get("Refer-Sub").strip().lower() == "false"  # RFC 4488 section 4
     endpoint.respond(event.transaction, 202, now, headers=[("Refer-Sub", "false")] if quiet else ())
 
@@ -39,9 +39,14 @@ def refer(leg: Leg, office: Office, event: Requested) -> None:
         office.sip.flush()
 
     target = _named(office, leg.offers.far, wish)
-    referral = Referral(target, leg.user, event.request.cseq.number, None if quiet else notify, consulted)
+    leg.wish = referral = Referral(target, leg.user, event.request.cseq.number, None if quiet else notify, consulted)
     referral.trying()
-    leg.referred(referral)
+    if wish.replaced is not None and consulted is None:
+        # Not as our answer: a 481 to its request would tell the phone that its own dialog is gone (RFC 3261 section
+        # 12.2.1.2), and with it the other party.
+        referral.failed(481, "no such dialog to be replaced")
+    else:
+        leg.referred(referral)
 
 
 def _consulted(office: Office, wish: Wish) -> Leg | None:

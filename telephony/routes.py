@@ -40,7 +40,7 @@ class Routes:
         routes = [
             Route(
                 place.uri, place.destination or await resolve(_next_hop(place)), self._config.codecs,
-                secured=self._config.secured, path=place.path,
+                secured=self._config.secured, path=place.path, q=place.q,
             )
             for place in self._phones.places(user)
         ]

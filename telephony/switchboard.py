@@ -14,7 +14,8 @@ from calls.phone import Phone, Sound
 from media.engine import Codec
 from telephony import bridge
 from telephony.bridge import Bridge, NotPossible
-from telephony.dialling import DialledLeg, first_to_answer
+from telephony.dialling import DialledLeg
+from telephony.forking import by_preference
 from telephony.leg import Leg, Office
 from telephony.outside import Outside, Wanted
 from telephony.phones import Phones
@@ -44,7 +45,8 @@ class Switchboard:
         self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
         answer_within: float = 20.0, early_media: bool = False,
     ) -> Phone:
-        """As in ``calls.Exchange``. A phone that registered from several places rings at all of them."""
+        """As in ``calls.Exchange``. A user who registered from several places is rung at all of them, in the
+        order of preference."""
         if self.closing:
             raise CallFailed(503, "shutting down")
         if self._routes.leads_outside(target):
@@ -60,7 +62,7 @@ class Switchboard:
             leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
             leg.house, leg.user = True, target if self.phones.knows(target) else ""
             legs.append((leg, route))
-        return await first_to_answer(legs, Shown(shown, name), answer_within)
+        return await by_preference(legs, Shown(shown, name), answer_within)
 
     async def dial_out(
         self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",

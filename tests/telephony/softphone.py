@@ -135,7 +135,7 @@ class Softphone:
         self.sip.hang_up(call, self.now)
         self.shell.flush()
 
-    def registers(self, at: Address, password: str, expires: int = 600) -> str:
+    def registers(self, at: Address, password: str, expires: int = 600, q: float = 1) -> str:
         """Send a REGISTER; ``Responded`` tells how it went."""
         self._sequence += 1
         me = NameAddr(Uri(user=self.user, host="hotline"))
@@ -145,7 +145,7 @@ class Softphone:
             at,
             from_=me,
             to=me,
-            headers=(("Contact", f"<{self.uri}>"), ("Expires", str(expires))),
+            headers=(("Contact", f"<{self.uri}>;q={q:g}"), ("Expires", str(expires))),
             credentials=ClientCredentials(self.user, password),
             sequence=self._sequence,
             now=self.now,
