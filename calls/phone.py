@@ -59,8 +59,9 @@ class Phone(Protocol):
         """Send 200 OK with our SDP; audio flows from here on. ``record_to`` is the stereo WAV to be written:
         left what this party says, right what it hears, until the leg ends."""
 
-    async def reject(self, status: int, reason: str = "") -> None:
-        """Refuse the call with a final status from 300 to 699."""
+    async def reject(self, status: int, reason: str = "", cause: int = 0) -> None:
+        """Refuse the call with a final status from 300 to 699. ``cause`` is that of ITU-T Q.850; 0: the one that the
+        status stands for."""
 
     async def play(self, sound: Sound | AsyncIterable[Sound], *, loop: bool = False) -> Playback:
         """Begin to play; a playback that is still running on this phone is stopped first.

@@ -7,14 +7,14 @@ seconds, taken from the events.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from calls import Event
 from routing.agents import TRANSITIONS, Agent, Signal, State, step
 from routing.policy import Candidate, Rank, Rules, Waiting, rank
 from routing.queues import Queue
-from routing.tally import Tally, day_of
+from routing.tally import Tally, Worked, day_of
 
 
 @dataclass(slots=True)
@@ -33,8 +33,11 @@ class Seat:
     call_id: str | None = None
     direct: bool = False
     """In a call that no queue brought: a transfer, or one of the agent's own."""
-    dialled: str | None = None
-    """The call that the agent itself makes; beside another one while the agent consults a colleague."""
+    dialled: list[str] = field(default_factory=list)
+    """The calls that the agent itself makes, the latest last; beside another one while the agent consults."""
+    notes_left: float = 0.0
+    """Seconds of a wrap-up that such a call has interrupted: they follow it."""
+    worked: Worked = field(default_factory=lambda: Worked(0.0))
 
     @property
     def present(self) -> bool:
@@ -76,9 +79,9 @@ class Book:
         if agent.id in self.seats:
             self.seats[agent.id].agent = agent
         elif agent.fixed:
-            self.seats[agent.id] = Seat(agent, State.IDLE, now, now, reachable=True)
+            self.seats[agent.id] = Seat(agent, State.IDLE, now, now, reachable=True, worked=Worked(now))
         else:
-            self.seats[agent.id] = Seat(agent, since=now)
+            self.seats[agent.id] = Seat(agent, since=now, worked=Worked(now))
 
     def apply(self, event: Event) -> None:
         """Fold one event. Raises ImpossibleTransition when it contradicts what is known; then nothing has changed."""
@@ -86,12 +89,17 @@ class Book:
         known_agent = event.agent is None or event.agent in self.seats
         known_call = event.call_id is None or event.call_id in self.places or fold in (_entered, *_DIRECT)
         if fold is not None and known_agent and known_call:
-            fold(self, event, event.at.timestamp())
+            at = event.at.timestamp()
+            if event.agent is not None:
+                seat = self.seats[event.agent]
+                seat.worked.passes(seat.state, at)
+            fold(self, event, at)
 
     def adopt(self, past: Book) -> None:
         """Take over what ``past`` knows of agents who are in no call here, and its counts."""
         for agent, seat in past.seats.items():
             if self.seats[agent].call_id is None:
+                seat.worked.passes(State.OFFLINE, self.seats[agent].worked.counted_to)  # in between nobody worked
                 self.seats[agent] = seat
         for queue, tally in past._tallies.items():
             self._tallies[queue] = tally.plus(self._tallies[queue])
@@ -220,9 +228,11 @@ def _move(seat: Seat, signal: Signal, at: float, until: float | None = None) -> 
 def _settle(seat: Seat, at: float) -> None:
     """What was asked for during a call takes effect when the call is over; an agent who dialled meanwhile is in the
     next one already."""
-    if seat.dialled is not None and (seat.state, Signal.DIALLED) in TRANSITIONS:
+    if seat.dialled and (seat.state, Signal.DIALLED) in TRANSITIONS:
+        if seat.state is State.WRAP_UP and seat.until is not None:
+            seat.notes_left = seat.until - at
         seat.state, seat.since, seat.until = step(seat.state, Signal.DIALLED), at, None
-        seat.call_id, seat.direct = seat.dialled, True
+        seat.call_id, seat.direct = seat.dialled[-1], True
     elif not seat.present and (seat.state, Signal.LEFT) in TRANSITIONS:
         seat.state, seat.since, seat.until = step(seat.state, Signal.LEFT), at, None
     elif seat.on_break and seat.state is State.IDLE:
@@ -261,14 +271,16 @@ def _handed_on(book: Book, event: Event, at: float) -> None:
 
 def _dialled(book: Book, event: Event, at: float) -> None:
     seat = book.seats[str(event.agent)]
-    seat.dialled = event.call_id
+    seat.dialled.append(str(event.call_id))
     _settle(seat, at)
 
 
 def _rang_off(book: Book, event: Event, at: float) -> None:
     seat = book.seats[str(event.agent)]
-    seat.dialled = None
+    if event.call_id in seat.dialled:
+        seat.dialled.remove(event.call_id)
     if seat.call_id == event.call_id:
+        seat.notes_left = 0.0
         _released(book, event, at)
 
 

@@ -19,6 +19,8 @@ class Direct:
 
     def __init__(self, floor: Floor, exchange: Exchange) -> None:
         self._floor, self._exchange = floor, exchange
+        self._handed_on: dict[str, float] = {}
+        """Agent → the wrap-up of the call in which they go on."""
 
     @asynccontextmanager
     async def reached(self, target: str, call: Call, *, name: str = "", by: str = "",
@@ -48,20 +50,21 @@ class Direct:
         try:
             yield
         finally:
-            until = self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
-            self._floor.record("agent.released", seat.call_id, agent, until=until)
+            notes = self._handed_on.pop(agent, wrap_up)
+            self._floor.record("agent.released", seat.call_id, agent, until=self._until(seat, notes))
             self._floor.settle()
 
-    def handed_on(self, target: str, call: Call) -> None:
-        """Whoever was reached as ``target`` goes on in another call."""
+    def handed_on(self, target: str, call: Call, wrap_up: float) -> None:
+        """Whoever was reached as ``target`` goes on in another call, and has ``wrap_up`` seconds for notes after it."""
         seat = self.seat_of(target)
         if seat is not None:
+            self._handed_on[seat.agent.id] = wrap_up
             self._floor.record("agent.handed_on", call.id, seat.agent.id)
 
     @contextmanager
     def dialling(self, user: str, call: Call) -> Iterator[None]:
-        """While inside, the agent at this phone makes a call of its own, and no queue offers another. A call that the
-        agent was in before goes on: that is how a colleague is consulted."""
+        """While inside, or until ``rang_off``, the agent at this phone makes a call of its own, and no queue offers
+        another. A call that the agent was in before goes on: that is how a colleague is consulted."""
         seat = self.seat_of(user)
         if seat is None:
             yield
@@ -71,8 +74,20 @@ class Direct:
         try:
             yield
         finally:
-            self._floor.record("agent.rang_off", call.id, seat.agent.id)
+            self.rang_off(user, call)
+
+    def rang_off(self, user: str, call: Call, *, wrap_up: float = 0.0) -> None:
+        """The agent is out of the call that it made, which may go on with others. ``wrap_up`` seconds for notes follow,
+        or what was left of the wrap-up that the call has interrupted, if that is more. Harmless when already out."""
+        seat = self.seat_of(user)
+        if seat is not None and call.id in seat.dialled:
+            until = self._until(seat, max(wrap_up, seat.notes_left))
+            self._floor.record("agent.rang_off", call.id, seat.agent.id, until=until)
             self._floor.settle()
+
+    def _until(self, seat: Seat, wrap_up: float) -> float | None:
+        """When a wrap-up that begins now is over; None where there is none."""
+        return self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
 
     def seat_of(self, target: str) -> Seat | None:
         """The agent who is meant, if it is one: by id, or by phone."""

@@ -191,8 +191,8 @@ class Router(Floor):
             for kind, details in _closing(place):
                 past.apply(self.write(kind, call_id, place.agent if kind != "queue.left" else None, **details))
         for seat in past.seats.values():
-            if seat.dialled is not None:
-                past.apply(self.write("agent.rang_off", seat.dialled, seat.agent.id))
+            for dialled in [*seat.dialled]:
+                past.apply(self.write("agent.rang_off", dialled, seat.agent.id))
             if seat.direct:
                 self._close_direct(past, seat)
         self.book.adopt(past)

@@ -1,9 +1,10 @@
-"""What happened in a queue today, counted. A day begins at midnight in Shanghai."""
+"""What happened today in a queue, and how an agent spent the day. A day begins at midnight in Shanghai."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
+from routing.agents import State
 from routing.queues import Queue
 
 SHANGHAI = 8 * 3600
@@ -48,6 +49,39 @@ class Tally:
         """Answered in time as a share of all who were answered or gave up; None before the first."""
         done = self.answers + self.abandoned + self.overflowed
         return self.in_time / done if done else None
+
+
+_OCCUPIED = frozenset({State.RINGING, State.TALKING, State.WRAP_UP})
+"""Work, whoever began the call: a queue, a colleague, or the agent."""
+
+
+@dataclass(slots=True)
+class Worked:
+    """An agent's seconds of one day. Breaks and absences are neither."""
+
+    counted_to: float
+    """Unix time up to which is counted."""
+    occupied: float = 0.0
+    idle: float = 0.0
+
+    def passes(self, state: State, at: float) -> None:
+        """The agent has been in ``state`` since what is counted, until Unix time ``at``."""
+        if day_of(self.counted_to) != day_of(at):
+            self.counted_to = day_of(at) * 86_400.0 - SHANGHAI
+            self.occupied = self.idle = 0.0
+        seconds = max(0.0, at - self.counted_to)
+        if state in _OCCUPIED:
+            self.occupied += seconds
+        elif state is State.IDLE:
+            self.idle += seconds
+        self.counted_to = at
+
+    def occupancy(self, state: State, now: float) -> float | None:
+        """The share of the working time, breaks left out, that was work, 0…1; ``state`` is that of now. None before
+        there was any."""
+        today = replace(self)
+        today.passes(state, now)
+        return today.occupied / (today.occupied + today.idle) if today.occupied + today.idle else None
 
 
 def day_of(at: float) -> int:

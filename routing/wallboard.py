@@ -43,6 +43,8 @@ class AgentNow:
     skills: dict[str, int]
     call_id: str | None
     fixed: bool
+    occupancy: float | None
+    """0…1 of today's working time, see ``Worked.occupancy``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def wallboard(book: Book, now: float) -> Wallboard:
     """The queues in their configured order and the agents by id, at Unix time ``now``."""
     seats = sorted(book.seats.values(), key=lambda seat: (seat.agent.fixed, seat.agent.id))
     agents = tuple(AgentNow(seat.agent.id, seat.agent.name, seat.agent.phone, seat.state, seat.since,
-                            dict(seat.agent.skills), seat.call_id, seat.agent.fixed) for seat in seats)
+                            dict(seat.agent.skills), seat.call_id, seat.agent.fixed,
+                            seat.worked.occupancy(seat.state, now)) for seat in seats)
     return Wallboard(tuple(_queue(book, name, now) for name in book.queues), agents)
 
 

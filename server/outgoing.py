@@ -22,6 +22,7 @@ from server.parts import GivenUp, Parts
 from server.talking import Talks, shown
 from telephony import IncomingCall
 from telephony.bridge import NotPossible
+from telephony.causes import passed_on
 
 CLICKED = "点击拨号 Click-to-dial"
 """What a phone shows that rings because its agent wants a call."""
@@ -57,6 +58,10 @@ class OwnCall:
     """The desktop asked for the call: the phone was rung and has answered already."""
     ended: Hangup | None = None
     """How it ended; before that, None."""
+    _notes: float = 0.0
+    """Seconds that the agent has for notes once out of the call."""
+    _reached: str = ""
+    """The agent who has answered, where it is one."""
     _held: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @asynccontextmanager
@@ -91,22 +96,24 @@ class OwnCall:
         except CallFailed as failure:
             self._not_answered(failure)
             with suppress(LegGone):
-                await phone.reject(failure.status if 400 <= failure.status <= 699 else 480, failure.reason)
+                await phone.reject(passed_on(failure.status), failure.reason, failure.cause)
         finally:
             await phone.hang_up()
 
-    def give_up(self, to: Call) -> GivenUp:
-        """Part with whom the call has reached: it goes on in ``to``. Raises CallFailed where nobody has answered."""
+    def give_up(self, to: Call, wrap_up: float) -> GivenUp:
+        """As in ``server.parts.Consulting``."""
         other = self.other
         if other is None:
             raise CallFailed(481, "whom the caller is to be handed to has not answered")
+        if self.given_up:
+            raise CallFailed(481, "whom the caller is to be handed to has gone on to another call")
         try:
             self.parts.telephony.handed_over(self.call, to)
         except NotPossible as error:
             raise CallFailed(481, str(error)) from None
-        self.parts.router.direct.handed_on(self.call.called, to)
+        self.parts.router.direct.handed_on(self.call.called, to, wrap_up)
         self.given_up = True
-        return GivenUp(other, self.call.called, self._held.pop_all())
+        return GivenUp(other, self._reached, self._held.pop_all())
 
     async def from_desktop(self) -> None:
         """Ring the phone of whoever calls, then reach the other party (RFC 3725 section 4.1)."""
@@ -128,14 +135,17 @@ class OwnCall:
         """Ring until somebody answers. Raises CallFailed."""
         call, parts = self.call, self.parts
         self.caller = Caller(Identity.NONE, call.number, name=self.name)
+        self._notes = parts.own_calls.wrap_up_house_seconds
         target = call.called
+        seat = parts.router.direct.seat_of(target)
         if target in parts.router.book.queues:
             self.other = await self._from_queue(target)
-        elif parts.router.direct.seat_of(target) is not None or parts.telephony.phones.knows(target):
+        elif seat is not None or parts.telephony.phones.knows(target):
             if target == self.user:
                 raise CallFailed(486, "this is the phone that calls")
             self.other = await self._held.enter_async_context(parts.router.direct.reached(
                 target, call, name=self.name, by=self.user, answer_within=ANSWER_SECONDS, early_media=True))
+            self._reached = seat.agent.id if seat is not None else ""
         else:
             self.other = await self._outside(target)
 
@@ -144,9 +154,10 @@ class OwnCall:
         if self.phone is not None and not self.clicked:
             await self.phone.ring()
         try:
-            await ticket.agent()
+            _, assignment = await ticket.agent()
         except TimeoutError:
             raise CallFailed(480, "nobody in this queue answered in time") from None
+        self._reached = assignment.agent
         return await self._held.enter_async_context(ticket.talking())
 
     async def _outside(self, target: str) -> Phone:
@@ -157,6 +168,7 @@ class OwnCall:
             target, call=call, shown=None if extension else call.number, by=self.user, answer_within=ANSWER_SECONDS,
             early_media=True)
         self._held.push_async_callback(phone.hang_up)
+        self._notes = self.parts.own_calls.wrap_up_seconds
         self.call = replace(call, number=number)  # whoever gets this party by transfer is shown it
         return phone
 
@@ -164,14 +176,24 @@ class OwnCall:
         assert self.other is not None
         self.diary.note("call.answered")
         self.parts.telephony.belongs(self.call, self.other, record_to=self._recording)
-        talks = Talks(self.call, self.caller, self.other, self.parts, self.diary)
+        found_by_queue = self.call.called in self.parts.router.book.queues
+        talks = Talks(self.call, self.caller, self.other, self.parts, self.diary, found_by_queue)
         self.parts.consulting[phone.id] = self
         try:
-            last: Hangup | ToQueue | bool = await talks.talk(phone)
+            last: Hangup | ToQueue | bool = await talks.talk(phone, self._at_work, wrap_up=self._notes)
         finally:
             del self.parts.consulting[phone.id]
         while isinstance(last, ToQueue):
             last = await talks.by_queue(last)
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        """While inside, the agent is in this call: it may go on without, once whom it has reached is handed on."""
+        try:
+            yield
+        finally:
+            notes = 0.0 if self.given_up else self._notes
+            self.parts.router.direct.rang_off(self.user, self.call, wrap_up=notes)
 
     def _not_answered(self, failure: CallFailed) -> None:
         self.diary.note("call.not_answered", {"status": failure.status, **cause_of(failure.cause)})

@@ -16,6 +16,7 @@ from recordings import Vault
 from routing import Router
 from selfservice import Service
 from server.diary import Chronicle
+from server.settings import OwnCalls
 from storage import Database
 from telephony import Telephony
 
@@ -30,18 +31,20 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A party that has left the call in which it was reached as ``target``; ``hold`` lets go of it in the end."""
+    """A party that has left the call in which it was reached; ``hold`` lets go of it in the end."""
 
     phone: Phone
-    target: str
+    agent: str
+    """Who it is, where it is an agent of ours; empty otherwise."""
     hold: AsyncExitStack
 
 
 class Consulting(Protocol):
     """A call in which one of our own people talks to whom a caller may be handed to."""
 
-    def give_up(self, to: Call) -> GivenUp:
-        """Part with that party: it goes on in ``to``. Raises CallFailed where it has not answered."""
+    def give_up(self, to: Call, wrap_up: float) -> GivenUp:
+        """Part with that party: it goes on in ``to``, and has ``wrap_up`` seconds for notes after it; an agent whom a
+        queue has found has those of the queue. Raises CallFailed where nobody has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Parts:
     flows: Mapping[str, Answering]
     """By the dialled number."""
     music: Sound
+    own_calls: OwnCalls = field(default_factory=OwnCalls)
     running: dict[str, Call] = field(default_factory=dict)
     """The calls in progress, by id."""
     consulting: dict[str, Consulting] = field(default_factory=dict)

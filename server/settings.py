@@ -103,6 +103,22 @@ class Recordings:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCalls:
+    """Calls that agents make themselves. Notes have their time only after a talk."""
+
+    wrap_up_seconds: float = 15.0
+    """Time for notes after an outside number, before a queue offers the next call."""
+    wrap_up_house_seconds: float = 0.0
+    """The same after a colleague or a queue."""
+
+    def __post_init__(self) -> None:
+        for name in ("wrap_up_seconds", "wrap_up_house_seconds"):
+            if not 0 <= getattr(self, name) <= 3600:
+                raise ConfigError(f"[own_calls] {name}", f"{getattr(self, name):g} is not possible",
+                                  "give seconds from 0 to 3600")
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """How the server stops."""
 
@@ -134,6 +150,7 @@ class Settings:
     database: Database = field(default_factory=Database)
     speech: Speech = field(default_factory=Speech)
     recordings: Recordings = field(default_factory=Recordings)
+    own_calls: OwnCalls = field(default_factory=OwnCalls)
     shutdown: Shutdown = field(default_factory=Shutdown)
     outside: TollRules = field(default_factory=TollRules)
     limits: LoadLimits = field(default_factory=LoadLimits)

@@ -30,6 +30,8 @@ class Talks:
     phone: Phone
     parts: Parts
     diary: Diary
+    found_by_queue: bool = False
+    """The party whose call it is, is an agent, and works for a queue as long as it lasts."""
 
     async def talk(self, other: Phone, at_work: AtWork = nullcontext, *, wrap_up: float = 0.0) -> Hangup | ToQueue:
         """Join the caller with ``other`` until nobody has the caller any more, or (ToQueue) a queue is to have them.
@@ -118,6 +120,8 @@ class Talks:
         if wish.consulted is not None:
             return self._take_over(wish.consulted.id, following)
         if wish.target in self.parts.router.book.queues:
+            if self.found_by_queue:
+                raise CallFailed(603, "whom a queue has found cannot wait in another")
             return ToQueue("transfer", wish.target)
         with talk.parked():
             phone = await following.enter_async_context(self.parts.router.direct.reached(
@@ -130,9 +134,9 @@ class Talks:
         consulting = self.parts.consulting.get(consulted)
         if consulting is None:
             raise CallFailed(481, "whom the caller is to be handed to has not answered")
-        given_up = consulting.give_up(self.call)
+        given_up = consulting.give_up(self.call, following.wrap_up)
         following.push_async_exit(given_up.hold)
-        return _Onward(given_up.phone, self._agent(given_up.target))
+        return _Onward(given_up.phone, given_up.agent)
 
     def _agent(self, target: str) -> str:
         seat = self.parts.router.direct.seat_of(target)

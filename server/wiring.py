@@ -94,7 +94,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         if prepared:
             await business.seat(router, telephony)
         parts = Parts(clock, database, events, telephony, router, vault, voice, recogniser, catalogue(database),
-                      flows, hold_music())
+                      flows, hold_music(), settings.own_calls)
         stack.push_async_callback(telephony.close)
         await telephony.start(lambda incoming: journey(incoming, parts))
         router.sync_phones(telephony.phones.reachable)

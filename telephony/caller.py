@@ -78,12 +78,13 @@ class CallerLeg(Leg):
         self._sip.endpoint.ring(self.call, self._sip.now(), 183, body)
         self._sip.flush()
 
-    async def reject(self, status: int, reason: str = "") -> None:
+    async def reject(self, status: int, reason: str = "", cause: int = 0) -> None:
         if not 300 <= status <= 699:
             raise ValueError(f"{status} does not refuse a call, expected 300 to 699")
         self._unanswered()
-        self._sip.endpoint.reject(self.call, status, self._sip.now(), reason, reason_headers(CAUSE_OF.get(status, 0)))
-        self.end(Hangup(Side.HOTLINE, status, reason))
+        cause = cause or CAUSE_OF.get(status, 0)
+        self._sip.endpoint.reject(self.call, status, self._sip.now(), reason, reason_headers(cause))
+        self.end(Hangup(Side.HOTLINE, status, reason, cause))
         self._sip.flush()
 
     async def answer(self, *, record_to: Path | None = None) -> None:

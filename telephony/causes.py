@@ -116,6 +116,21 @@ def status_of(cause: int) -> int:
     return STATUS_OF.get(cause, 500)
 
 
+_OF_ONE_HOP: Mapping[int, int] = {
+    401: 502, 407: 502, 420: 502, 421: 502, 422: 502, 423: 502, 481: 502, 482: 502, 483: 502, 487: 480, 491: 480,
+    493: 502, 494: 502, 513: 502,
+}
+"""Statuses that speak of the request, the password or the dialog of one leg: the other leg has other ones. RFC 3261
+section 16.7 passes them on, but a proxy's request is the same on both sides."""
+
+
+def passed_on(status: int) -> int:
+    """The status that refuses a call on one leg for what refused it on the other: that of the called party as it is. A
+    redirection that we did not follow leaves nobody to answer (480); what our own request was refused for is a bad
+    gateway (502) to whoever calls."""
+    return _OF_ONE_HOP.get(status, status) if 400 <= status <= 699 else 480
+
+
 _STATUS_FIRST = re.compile(r"(\d{3}) to ")
 
 

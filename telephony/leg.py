@@ -139,7 +139,7 @@ class Leg:
     async def answer(self, *, record_to: Path | None = None) -> None:
         raise RuntimeError("only the caller's phone is answered")
 
-    async def reject(self, status: int, reason: str = "") -> None:
+    async def reject(self, status: int, reason: str = "", cause: int = 0) -> None:
         raise RuntimeError("only the caller's phone is rejected")
 
     async def ended(self) -> Hangup:

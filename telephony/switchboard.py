@@ -125,6 +125,8 @@ class Switchboard:
         """Whom the call ``from_`` belongs to, out of its talk and its recording, to go on in the call ``to`` (RFC 5589
         section 7.3); the other leg of that talk ends. Raises NotPossible where nobody talks."""
         talk = self.talk(from_.id)
+        if talk.caller.hangup is not None:
+            raise NotPossible("whom the caller is to be handed to has hung up")
         leg = talk.hand_over()
         if leg.audio is not None:
             leg.audio.stop_recording()

@@ -64,7 +64,8 @@ function agentCard(agent) {
   const what = element("div", undefined, "what");
   what.append(element("span", STATES[agent.state] ?? agent.state), clock(agent.since, false, "span"));
   const skills = Object.entries(agent.skills).map(([skill, level]) => `${skill} ${level}`).join(" · ");
-  card.append(who, what, element("div", agent.fixed ? "固定话机 Fixed phone" : skills, "skills"));
+  const busy = element("div", `占用率 Occupancy ${percent(agent.occupancy)}`, "skills");
+  card.append(who, what, element("div", agent.fixed ? "固定话机 Fixed phone" : skills, "skills"), busy);
   return card;
 }
 

@@ -104,6 +104,8 @@ port_high = {self.rtp_high}
 name = "carrier"
 addresses = ["127.0.0.1", "127.0.0.2"]
 trusted = true
+[own_calls]
+wrap_up_seconds = 0
 [queues.service]
 skills = ["service"]
 ring_seconds = 5

@@ -9,6 +9,7 @@ import pytest
 
 from calls.errors import CallFailed
 from routing import Agent, Queue, State
+from routing.wallboard import wallboard
 
 if TYPE_CHECKING:
     from tests.routing.conftest import Hall
@@ -119,3 +120,99 @@ async def test_who_consults_is_in_that_call_when_the_caller_hangs_up(hall: Hall,
         assert not hall.router.check()
     await hall.passes()
     assert hall.ringing == [("1001", "a")]
+
+
+async def test_the_notes_after_a_call_of_ones_own_are_those_asked_for(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        hall.dials("a")
+        hall.router.direct.rang_off("1001", hall.call("own"), wrap_up=12)
+        await hall.passes(5)  # whom the agent has handed on goes on in that call
+        assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(6.9)
+    assert not hall.exchange.rung
+    await hall.passes(0.2)
+    assert hall.ringing == [("1001", "a")]
+
+
+async def test_a_wrap_up_that_a_call_interrupts_goes_on_after_it(hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    await reach(hall, "1001", 1, wrap_up=15)
+    await hall.passes(5)
+    assert hall.state("1001") is State.WRAP_UP
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        await hall.passes(60)
+        assert hall.state("1001") is State.TALKING
+    assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(9.9)
+    assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(0.2)
+    assert hall.state("1001") is State.IDLE
+
+
+async def test_the_wrap_up_of_the_caller_follows_the_consultation(hall: Hall, li: Agent, service: Queue) -> None:
+    """An attended transfer ends two calls of one agent at once, in whatever order; the notes are not lost."""
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    talking = asyncio.create_task(reach(hall, "1001", 5, wrap_up=15))
+    await hall.passes(2)
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        await talking
+        assert hall.state("1001") is State.TALKING
+    assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(15.1)
+    assert hall.state("1001") is State.IDLE
+
+
+async def test_who_dials_twice_is_in_the_second_call_when_the_first_is_over(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    first, second = hall.call("first"), hall.call("second")
+    with hall.router.direct.dialling("1001", first):
+        with hall.router.direct.dialling("1001", second):
+            hall.router.direct.rang_off("1001", first, wrap_up=10)
+            hall.dials("a")
+            await hall.passes(30)
+            assert hall.router.book.seats["1001"].call_id == "second"
+            assert not hall.exchange.rung
+        assert hall.state("1001") is State.WRAP_UP, "the notes on the first call are still to be written"
+        await hall.passes(10.1)
+        assert hall.ringing == [("1001", "a")]
+
+
+async def test_whoever_was_consulted_and_goes_on_has_the_wrap_up_of_the_call_that_goes_on(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001"] = 1.0
+    talking = asyncio.create_task(reach(hall, "1001", 5))
+    await hall.passes(2)
+    hall.router.direct.handed_on("1001", hall.call("theirs"), 20)
+    await talking
+    assert hall.state("1001") is State.WRAP_UP
+    await hall.passes(20.1)
+    assert hall.state("1001") is State.IDLE
+
+
+async def test_calls_of_ones_own_are_work_and_breaks_are_not(hall: Hall, li: Agent, service: Queue) -> None:
+    def occupancy() -> float | None:
+        return wallboard(hall.router.book, hall.router.now()).agents[0].occupancy
+
+    hall.opens([service], [li])
+    assert occupancy() is None
+    await hall.passes(30)
+    assert occupancy() == 0.0
+    with hall.router.direct.dialling("1001", hall.call("own")):
+        await hall.passes(20)
+        assert occupancy() == pytest.approx(0.4)
+        hall.router.direct.rang_off("1001", hall.call("own"), wrap_up=10)
+    await hall.passes(10)
+    hall.router.pause("1001")
+    await hall.passes(1000)
+    assert occupancy() == pytest.approx(0.5)
+    past = list(hall.log)
+    router = hall.opens([service], [li])
+    router.rebuild(past)
+    assert occupancy() == pytest.approx(0.5), "a restart forgets none of it"
+    await hall.passes(24 * 3600 - 1060)
+    assert occupancy() is None, "a new day, and still the break"

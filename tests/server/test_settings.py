@@ -51,6 +51,7 @@ def test_a_whole_number_will_do_for_seconds(tmp_path: Path) -> None:
     ("[sip]\nlissen = []", "[sip] lissen: unknown setting; did you mean 'listen'?"),
     ("[sip]\nxyz = 1", "[sip] xyz: unknown setting; known here: listen, external_host"),
     ("[sipp]\nport = 1", "sipp: unknown setting; did you mean 'sip'?"),
+    ("[own_calls]\nwrap_up_seconds = -1", "[own_calls] wrap_up_seconds: -1 is not possible; give seconds from 0 to"),
     ('[http]\nport = "5060"', "[http] port: '5060' is not a whole number"),
     ("[http]\nport = true", "[http] port: True is not a whole number"),
     ("[http]\nport = 70000", "[http] port: 70000 is no port; 1 to 65535"),

@@ -8,7 +8,7 @@ import pytest
 
 from calls.call import Hangup, Side
 from calls.errors import CallFailed
-from telephony.causes import CAUSE_OF, STATUS_OF, TEXTS, Reason, cause_in, read, reason_headers, status_of
+from telephony.causes import CAUSE_OF, STATUS_OF, TEXTS, Reason, cause_in, passed_on, read, reason_headers, status_of
 from telephony.incoming import IncomingCall
 from telephony.sip.errors import SipParseError
 from telephony.sip.events import Acknowledged, Answered, Cancelled, Ended, Failed, Invited, Ringing
@@ -31,6 +31,14 @@ def test_a_cause_becomes_a_status(cause: int, status: int) -> None:
 )
 def test_a_status_becomes_a_cause(status: int, cause: int) -> None:
     assert cause_in([], status) == cause
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(486, 486), (404, 404), (603, 603), (503, 503), (407, 502), (481, 502), (302, 480), (487, 480)],
+)
+def test_what_was_said_of_one_leg_alone_is_not_told_to_the_other(status: int, told: int) -> None:
+    assert passed_on(status) == told
 
 
 def test_every_cause_that_is_told_has_its_words_and_every_status_refuses() -> None:
