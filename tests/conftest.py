@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,14 @@ THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 """Settings of a server whose data nobody will miss."""
 
 _numbers = count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_pauses() -> None:
+    """What earlier modules and the collected tests have left is not looked through for garbage again and again. That
+    has stopped this process for half a second and more, and with it the parties who speak and hear in it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

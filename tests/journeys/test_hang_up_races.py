@@ -21,7 +21,7 @@ from tests.partners.process import free_port
 from tests.partners.sipp import SippAgent, SippCaller
 from tests.partners.speech import speech
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
 DESK_IP, DESK_PORT = "127.0.0.5", free_port("127.0.0.5")
 DESK, MAIN = "7000", "4008001234"
@@ -34,13 +34,14 @@ ring_seconds = 2
 wrap_up_seconds = 0
 """
 KEPT = {"transactions", "timers"}
-"""For 32 s: RFC 3261 section 17. The end of the module waits for them."""
+"""For 32 s: RFC 3261 section 17. The end of the session looks at them."""
 HELP, PLEASE_WAIT = "请问有什么可以帮您？", "正在为您转接人工客服，请稍候。"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(scratch: Path) -> AsyncIterator[Hotline]:
-    """A server of this module's own, so that nobody else's calls are counted."""
+    """A server of this module's own, so that nobody else's calls are counted. It goes on to the end of the session:
+    by then its transactions have had their 32 s, and nobody has waited for them."""
     with tempfile.TemporaryDirectory(prefix="races-", dir=scratch) as folder:
         async with running(Layout(Path(folder), flows={DESK: FLOW}, extra=QUEUE)) as hotline:
             for _ in range(2):  # the pool's connections are no descriptors left over: make them all now
@@ -50,7 +51,7 @@ async def server(scratch: Path) -> AsyncIterator[Hotline]:
             assert live == dict.fromkeys(live, 0.0)
 
 
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def nothing_left_over(server: Hotline, request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """Holds every test to the promise of this module."""
     kept = KEPT | ({"dialogs"} if request.function is test_an_agent_who_is_unplugged_while_it_rings else set())

@@ -8,27 +8,19 @@ import pytest
 
 from tests.journeys.conftest import at_work, calling, registering
 from tests.journeys.floor import IP, Floor
-from tests.journeys.test_transfers import both_ways, state, talks, uri
+from tests.journeys.test_transfers import state, talks, uri
+from tests.partners.audio import contains
 from tests.partners.hotline import Hotline
-from tests.partners.phone import PhonePartner
 from tests.partners.pjsua2_phone import Pjsua2Phone
 from tests.partners.sipp import SippAgent
-from tests.partners.speech import speech
 from tests.partners.story import latest, told_of
+from tests.partners.talk import both_ways
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
 
 def phone(hotline: Hotline, user: str) -> Pjsua2Phone:
     return Pjsua2Phone(registering(hotline, user))
-
-
-async def speak(one: PhonePartner, other: PhonePartner) -> None:
-    """Each hears the other."""
-    await one.says(speech().pcm)
-    await other.hears(speech().pcm, 20)
-    await other.says(speech("misc/BAC009S0724W0121").pcm)
-    await one.hears(speech("misc/BAC009S0724W0121").pcm, 20)
 
 
 async def becomes(hotline: Hotline, agent: str, wanted: str) -> None:
@@ -47,14 +39,16 @@ async def test_an_agent_calls_a_colleague(hotline: Hotline) -> None:
         assert (live["caller"], live["called"], live["agent"], live["stage"]) == ("1001", "1003", "1001", "dialling")
         await colleague.answer()
         await agent.connected()
-        await speak(agent, colleague)
+        question, answer = await both_ways(agent, colleague)
         assert (await state(hotline, "1001"), await state(hotline, "1003")) == ("talking", "talking")
         await colleague.hang_up()
         await agent.ended()
         story = await latest(hotline, "1001")
         assert (await state(hotline, "1001"), await state(hotline, "1003")) == ("idle", "idle")
     assert story.one("call.bridged")
-    assert story.one("recording.sealed").details["seconds"] > speech().seconds
+    called, calling_agent = story.channels()
+    assert contains(answer, called, 0.8)
+    assert contains(question, calling_agent, 0.8)
     code, listed = await hotline.command("calls", story.call_id)
     assert code == 0
     assert "dials" in listed
@@ -112,20 +106,20 @@ async def test_a_customers_phone_does_not_dial_outside(hotline: Hotline) -> None
 async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, floor: Floor) -> None:
     first, second = phone(hotline, "1001"), phone(hotline, "1003")
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        early = await talks(caller, first)
         await first.hold()
         await first.call(uri(hotline, "1003"))
         await second.rings(20)
         await second.answer()
         await first.connected()
-        await speak(first, second)
+        between_agents = await both_ways(first, second)
         await first.hand_over()
         assert await first.transferred() == 200
         await first.ended()
         await first.ended()
         await becomes(hotline, "1001", "idle")
         assert await state(hotline, "1003") == "talking"
-        await both_ways(caller, second)
+        late = await both_ways(caller, second)
         [live] = (await hotline.get("/api/calls"))["live"]
         assert (live["agent"], live["stage"]) == ("1003", "talking")
         await second.hang_up()
@@ -137,7 +131,10 @@ async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, flo
     assert story.one("transfer.asked").details["attended"] is True
     assert story.agents("call.bridged")[-1] == "1003"
     assert len(story.all("recording.sealed")) == 1
-    assert story.one("recording.sealed").details["seconds"] > 2 * speech().seconds
+    said, heard = story.channels()
+    # Hung up as soon as nine tenths were heard.
+    assert all(contains(question, said, 0.8) and contains(answer, heard, 0.8) for question, answer in (early, late))
+    assert not any(contains(sentence, channel, 0.5) for sentence in between_agents for channel in (said, heard))
     assert consulted.one("call.ended").details["reason"] == "transferred"
     assert consulted.one("recording.sealed").details["seconds"] < story.one("recording.sealed").details["seconds"]
 
@@ -171,13 +168,15 @@ async def test_a_click_rings_the_agent_and_then_the_colleague(hotline: Hotline) 
         assert (status, "talking" in problem["problem"]) == (409, True)
         await colleague.answer()
         await colleague.connected()
-        await speak(agent, colleague)
+        question, reply = await both_ways(agent, colleague)
         await agent.hang_up()
         await colleague.ended()
         story = await latest(hotline, "1001")
     assert story.call_id == answer["id"]
     assert story.one("call.invited").details["trunk"] == "desktop"
-    assert story.one("recording.sealed").details["seconds"] > speech().seconds
+    called, calling_agent = story.channels()
+    assert contains(reply, called, 0.8)
+    assert contains(question, calling_agent, 0.8)
 
 
 async def test_a_click_that_cannot_be_done_is_refused(hotline: Hotline) -> None:

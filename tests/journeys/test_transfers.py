@@ -8,16 +8,15 @@ import pytest
 
 from tests.journeys.conftest import at_work, calling, registering
 from tests.journeys.floor import Floor
+from tests.partners.audio import Pcm, contains
 from tests.partners.baresip_phone import BaresipPhone
 from tests.partners.hotline import Hotline
 from tests.partners.phone import PhonePartner
 from tests.partners.pjsua2_phone import Pjsua2Phone
 from tests.partners.sipp import SippCaller
-from tests.partners.speech import speech
 from tests.partners.story import told_of
+from tests.partners.talk import both_ways
 
-UNEXPLAINED = pytest.mark.xfail(
-    strict=False, reason="fails now and then at the end of the whole suite, and never alone: not explained yet")
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -25,18 +24,12 @@ def uri(hotline: Hotline, target: str) -> str:
     return f"sip:{target}@127.0.0.1:{hotline.layout.sip_port}"
 
 
-async def talks(caller: SippCaller, agent: PhonePartner) -> None:
+async def talks(caller: SippCaller, agent: PhonePartner) -> tuple[Pcm, Pcm]:
+    """The agent's phone is answered, and both speak: what the caller and what the agent said."""
     await agent.rings(20)
     await agent.answer()
     await agent.connected()
-    await both_ways(caller, agent)
-
-
-async def both_ways(caller: SippCaller, agent: PhonePartner) -> None:
-    caller.says(speech().pcm)
-    await agent.hears(speech().pcm, 20)
-    await agent.says(speech("misc/BAC009S0724W0121").pcm)
-    await caller.hears(speech("misc/BAC009S0724W0121").pcm, 20)
+    return await both_ways(caller, agent)
 
 
 async def state(hotline: Hotline, agent: str) -> str:
@@ -54,7 +47,7 @@ async def test_a_caller_is_handed_to_a_colleague_and_is_recorded_all_the_way(hot
         await second.connected()
         assert await first.transferred() == 200
         await first.ended()
-        await both_ways(caller, second)
+        question, answer = await both_ways(caller, second)
         assert await state(hotline, "1003") == "talking"
         assert await state(hotline, "1001") in ("wrap_up", "idle")
         await second.hang_up()
@@ -65,7 +58,8 @@ async def test_a_caller_is_handed_to_a_colleague_and_is_recorded_all_the_way(hot
     assert len(story.all("call.bridged")) == 2
     left, right = story.channels()
     assert abs(len(left) - len(right)) == 0
-    assert story.one("recording.sealed").details["seconds"] > 2 * speech().pcm.size / 8000
+    assert contains(question, left, 0.8)
+    assert contains(answer, right, 0.8)
 
 
 async def test_a_colleague_who_does_not_want_leaves_the_caller_with_the_agent(hotline: Hotline, floor: Floor) -> None:
@@ -86,7 +80,6 @@ async def test_a_colleague_who_does_not_want_leaves_the_caller_with_the_agent(ho
     assert len(story.all("transfer.failed")) == 2
 
 
-@UNEXPLAINED
 async def test_a_caller_is_handed_to_a_queue(hotline: Hotline, floor: Floor) -> None:
     first, second = Pjsua2Phone(registering(hotline, "1001")), Pjsua2Phone(registering(hotline, "1003"))
     async with at_work(hotline, first), calling(hotline, floor.service) as caller:
@@ -101,7 +94,6 @@ async def test_a_caller_is_handed_to_a_queue(hotline: Hotline, floor: Floor) -> 
     assert [told.details["queue"] for told in story.all("queue.entered")] == ["service", "complaints"]
 
 
-@UNEXPLAINED
 async def test_an_agent_who_leaves_before_the_target_refuses_does_not_strand_the_caller(
     hotline: Hotline, floor: Floor
 ) -> None:

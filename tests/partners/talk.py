@@ -1,0 +1,43 @@
+"""Two parties speak to each other, each time with sentences that neither of them has heard before in this call: a
+sentence said twice would be found in what was heard the first time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import cycle
+
+from tests.partners.audio import Pcm, levelled
+from tests.partners.phone import PhonePartner
+from tests.partners.sipp import Sipp
+from tests.partners.speech import speech
+
+Party = Sipp | PhonePartner
+
+BRIEF = ("04", "06", "21", "22", "24", "26", "27", "28", "42", "46", "54", "63")
+"""Recordings of two to three seconds; no call holds as many talks as there are pairs of them."""
+
+
+def _sentences() -> Iterator[Pcm]:
+    for number in cycle(BRIEF):
+        yield levelled(speech(f"aishell/BAC009S0150W00{number}").pcm)
+
+
+_unheard = _sentences()
+
+
+async def says(party: Party, sentence: Pcm) -> None:
+    """The party begins to say this."""
+    if isinstance(party, Sipp):
+        party.says(sentence)
+    else:
+        await party.says(sentence)
+
+
+async def both_ways(one: Party, other: Party, within: float = 20.0) -> tuple[Pcm, Pcm]:
+    """Both speak at once and hear each other; what ``one`` and what ``other`` said. Raises TimeoutError."""
+    question, answer = next(_unheard), next(_unheard)
+    await says(one, question)
+    await says(other, answer)
+    await asyncio.gather(other.hears(question, within), one.hears(answer, within))
+    return question, answer
