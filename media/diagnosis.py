@@ -138,4 +138,7 @@ def _half_lost(lost: int, expected: int) -> Diagnosis | None:
 
 
 def _place(address: tuple[str, int] | None) -> str:
-    return "–" if address is None else f"{address[0]}:{address[1]}"
+    if address is None:
+        return "–"
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # RFC 3986 section 3.2.2

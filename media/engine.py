@@ -233,7 +233,8 @@ class MediaEngine(Protocol):
         """Take all waiting events, oldest first, and clear the descriptor."""
 
     def open_leg(self, address: str) -> OpenLeg:
-        """Bind an RTP/RTCP port pair on ``address``. Raises OSError when the range is used up."""
+        """Bind an RTP/RTCP port pair on ``address``, of IPv4 or IPv6: the leg speaks to far ends of that family alone.
+        Raises OSError when the range is used up."""
 
     def set_codec(
         self,
@@ -261,7 +262,8 @@ class MediaEngine(Protocol):
         self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
     ) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets
-        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted.
+        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted. Raises ValueError where
+        the address is not of the leg's family.
 
         Reports (RTCP) go out every few seconds from now on, and a BYE when the leg is closed: to the port above, to
         ``rtcp`` where the far end announced that (RFC 3605), or with ``rtcp_mux`` to the same port (RFC 5761)."""

@@ -15,6 +15,7 @@ from telephony.phones import PhoneAccount, Phones
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
 from telephony.sip.message import Request
+from telephony.sip.uri import bracketed
 from telephony.trunking import Trunks
 
 DIALLING = frozenset({"agent", "supervisor"})
@@ -103,12 +104,12 @@ class Admission:
             raise Refused(415, "no_sdp", headers=(("Accept", "application/sdp"),))
         try:
             offered = sdp.parse(request.body)
-            noise, version = self._config.comfort_noise, self._config.ip_version
-            return offered, sdp.negotiate(offered, codecs, ip_version=version, comfort_noise=noise, secured=secured)
+            noise, families = self._config.comfort_noise, self._config.families
+            return offered, sdp.negotiate(offered, codecs, families=families, comfort_noise=noise, secured=secured)
         except sdp.SdpError as error:
             raise Refused(400, "malformed_sdp", str(error)) from None
         except sdp.NotAcceptable as error:
-            warning = error.warning(self._config.contact_host)
+            warning = error.warning(bracketed(self._config.contact_host))
             raise Refused(488, "no_codec", headers=(("Warning", warning),)) from None
 
 

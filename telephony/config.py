@@ -23,8 +23,10 @@ LOCAL: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in (
     "::1/128", "fc00::/7", "fe80::/10",
 ))
 """Networks that are never on the far side of a NAT in front of us."""
-FAR4, FAR6 = "192.0.2.1", "2001:db8::1"
+FAR = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Addresses for documentation: whatever leads there is the way out."""
+EVERY = {4: "0.0.0.0", 6: "::"}
+"""Every address of ours, by IP version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,13 @@ class TelephonyConfig:
     """Addresses, neighbours and limits. Raises ConfigError where a field cannot be right."""
 
     listen: tuple[Address, ...] = (Address("127.0.0.1", 5060), Address("127.0.0.1", 5060, Transport.TCP))
-    """Where SIP is heard; RTP is bound to the hosts. ``0.0.0.0`` and ``::`` are every address of their family. Port 0
-    takes any free one, the same for all that come after the first; ``Telephony.port`` says which."""
+    """Where SIP is heard; RTP is bound to the hosts, so audio is of their families. ``0.0.0.0`` and ``::`` are every
+    address of theirs. Port 0 takes any free one, the same for all that come after the first; ``Telephony.port`` says
+    which."""
     external_host: str = ""
-    """The numeric address of the NAT in front of us, told to everybody who is not in ``local_networks``. Empty: none;
-    everybody is told the address that we listen at, or where that is every address, whichever of ours the kernel would
-    use towards the far side."""
+    """The numeric address of the NAT in front of us, told to everybody of its family who is not in ``local_networks``.
+    Empty, or of the other family: everybody is told the address that we listen at, or where that is every address,
+    whichever of ours the kernel would use towards the far side."""
     local_networks: tuple[Network, ...] = LOCAL
     tls: TlsFiles = field(default_factory=TlsFiles)
     limits: Limits = field(default_factory=Limits)
@@ -95,7 +98,7 @@ class TelephonyConfig:
     def contact_host(self) -> str:
         """Our address for everybody: that of the way out, where there are several."""
         host = self.listen[0].host
-        return self._seen(host, FAR6 if version(host) == 6 else FAR4)
+        return self._seen(host, FAR[version(host)])
 
     def listening(self, peer: Address) -> Address:
         """Which of our listening addresses the far side at ``peer`` speaks to."""
@@ -111,27 +114,31 @@ class TelephonyConfig:
         return Address(self._seen(at.host, peer.host), at.port, peer.transport)
 
     @property
-    def media_host(self) -> str:
-        """Where the sockets of media are bound. The media core speaks IPv4, also where signalling speaks IPv6."""
-        hosts = {at.host for at in self.listen if version(at.host) == 4}
-        return hosts.pop() if len(hosts) == 1 else "0.0.0.0"
+    def families(self) -> tuple[int, ...]:
+        """The IP versions that we speak, audio like signalling: that of the first listening address first."""
+        return tuple(dict.fromkeys(version(at.host) for at in self.listen))
 
-    def host_towards(self, peer: str) -> str:
-        """Which of our addresses the media of the far side at ``peer`` reach us at."""
-        return self._seen(self.media_host, peer)
+    def family_towards(self, peer: str) -> int:
+        """The IP version of the audio that we offer to a far side whose signalling comes from ``peer``."""
+        return version(peer) if version(peer) in self.families else self.families[0]
 
-    @property
-    def ip_version(self) -> int:
-        """That of our media."""
-        return version(self.media_host)
+    def media_host(self, family: int) -> str:
+        """Where the sockets of media of this IP version are bound."""
+        hosts = {at.host for at in self.listen if version(at.host) == family}
+        return hosts.pop() if len(hosts) == 1 else EVERY[family]
+
+    def host_towards(self, peer: str, family: int | None = None) -> str:
+        """Which of our addresses the media of the far side at ``peer`` reach us at; the audio is of the IP version
+        ``family``, or of that of the signalling."""
+        return self._seen(self.media_host(family or self.family_towards(peer)), peer)
 
     def _seen(self, host: str, peer: str) -> str:
         """What ``peer`` sees of a socket of ours that is bound to ``host``."""
         if self.external_host and version(self.external_host) == version(host) and not self._local(peer):
             return self.external_host
-        if host not in ("0.0.0.0", "::"):
+        if host not in EVERY.values():
             return host
-        return _own_address_towards(peer if version(peer) == version(host) else FAR4)
+        return _own_address_towards(peer if version(peer) == version(host) else FAR[version(host)])
 
     def _local(self, peer: str) -> bool:
         address = ipaddress.ip_address(peer)

@@ -18,7 +18,7 @@ from telephony.sip.calling import MOST_FORKS
 from telephony.sip.events import Answered, Failed, Ringing, SipEvent
 from telephony.sip.message import Response
 from telephony.sip.registering import retry_after
-from telephony.sip.uri import Uri
+from telephony.sip.uri import Uri, bracketed
 from telephony.trunking.identity import Shown, identity
 from telephony.trunking.trunk import AS_IT_IS, Presentation
 
@@ -120,7 +120,7 @@ class DialledLeg(Leg):
                 self.release(why)
 
     def _invite(self, route: Route, shown: Shown) -> None:
-        host = self._office.config.host_towards(self.offers.far)
+        host = bracketed(self._office.config.host_towards(self.offers.far))
         from_, headers = identity(shown, host, route.presents)
         self.call = self._sip.endpoint.invite(
             route.uri,

@@ -226,9 +226,9 @@ class Leg:
         return self.audio.codec if self.audio is not None else None
 
     def open_audio(self) -> Audio:
-        """Take a port. Raises OSError when there is none."""
-        audio = Audio(self._office.media, self._office.config.media_host, self._media_event)
-        self.offers.audio = audio
+        """Take a port, of the IP version that was agreed on. Raises OSError when there is none."""
+        host = self._office.config.media_host(self.offers.family)
+        self.offers.audio = audio = Audio(self._office.media, host, self._media_event)
         return audio
 
     def _reinvited(self, request: Request) -> None:

@@ -21,7 +21,10 @@ class Offers:
         self.config, self.codecs, self._held = config, tuple(codecs), held
         self.audio: Audio | None = None
         self.far = ""
-        """Where the signalling of the far side comes from: decides which of our addresses it is told."""
+        """Where the signalling of the far side comes from: decides which of our addresses it is told, and of which IP
+        version the audio is that we offer."""
+        self.agreed_family: int | None = None
+        """The IP version of the audio that their offer in the INVITE named."""
         self.secured = False
         self._offered: sdp.Session | None = None
         """Their latest offer that was agreed to: whatever is offered later keeps its streams in their places."""
@@ -29,6 +32,11 @@ class Offers:
         self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self._version = 0
         self._described = b""
+
+    @property
+    def family(self) -> int:
+        """The IP version of the leg's audio, which is that of its socket and stays as it is while the leg lasts."""
+        return self.agreed_family or self.config.family_towards(self.far)
 
     # -- theirs ---------------------------------------------------------------------------------------------------
 
@@ -39,7 +47,7 @@ class Offers:
         return self.answer(offered, sdp.negotiate(
             offered,
             self._preferred(),
-            ip_version=self.config.ip_version,
+            families=(self.family,),
             comfort_noise=self.config.comfort_noise,
             secured=self.secured,
             current=self.audio.keys,
@@ -72,7 +80,7 @@ class Offers:
             sdp.accept(
                 sdp.parse(body),
                 self.codecs,
-                ip_version=self.config.ip_version,
+                families=(self.family,),
                 comfort_noise=self.config.comfort_noise,
                 offered=self._key_lines,
             )
@@ -102,4 +110,5 @@ class Offers:
         """Our end of the stream."""
         assert self.audio is not None
         # The port makes session ids of live legs differ; RFC 8866 section 5.2 asks for no more than uniqueness.
-        return sdp.Local(self.config.host_towards(self.far), self.audio.port, self.audio.port, self._version)
+        host = self.config.host_towards(self.far, self.family)
+        return sdp.Local(host, self.audio.port, self.audio.port, self._version)

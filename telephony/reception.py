@@ -24,7 +24,7 @@ from telephony.sip.events import Disconnected, Invited, Malformed, Requested, Re
 from telephony.sip.headers import NameAddr
 from telephony.sip.keepalive import KeepAlives
 from telephony.sip.message import Request
-from telephony.sip.uri import Uri
+from telephony.sip.uri import Uri, bracketed
 from telephony.switchboard import Switchboard
 from telephony.trunking.carriers import Carriers, Line
 
@@ -50,7 +50,7 @@ class Reception:
 
     def __post_init__(self) -> None:
         self.keepalives = KeepAlives(self.phones.registered_from, self._ask_whether_alive)
-        self.messages = Messages(self.phones, self.config.contact_host)
+        self.messages = Messages(self.phones, bracketed(self.config.contact_host))
 
     def admit(self, request: Request, source: Address) -> int | None:
         """The status that refuses a request outside dialogs for where it comes from; None lets it in."""
@@ -95,6 +95,7 @@ class Reception:
             self.board.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
         )
         leg.offers.far, leg.offers.secured = event.source.host, admitted.secured
+        leg.offers.agreed_family = admitted.agreed.family if admitted.agreed is not None else None
         account = admitted.account
         if account is not None:
             leg.user, leg.house = account.user, account.kind in DIALLING
@@ -152,5 +153,5 @@ class Reception:
             endpoint.respond(event.transaction, 481, now)
 
     def _ask_whether_alive(self, binding: Binding, now: float) -> None:
-        us = NameAddr(Uri(host=self.config.host_towards(binding.source.host)))
+        us = NameAddr(Uri(host=bracketed(self.config.host_towards(binding.source.host))))
         self.board.office.sip.endpoint.send_request("OPTIONS", binding.contact, binding.source, from_=us, now=now)

@@ -8,18 +8,32 @@
 namespace media {
 
 Address parse_address(const std::string& ip, int port) {
-    in_addr parsed{};
-    if (inet_pton(AF_INET, ip.c_str(), &parsed) != 1)
-        throw std::invalid_argument("'" + ip + "' is no IPv4 address such as 192.0.2.10");
+    Ip parsed = Ip::v4({});
+    const bool v6 = ip.find(':') != std::string::npos;
+    if (inet_pton(v6 ? AF_INET6 : AF_INET, ip.c_str(), parsed.octets.data() + (v6 ? 0 : 12)) != 1)
+        throw std::invalid_argument("'" + ip + "' is no address such as 192.0.2.10 or 2001:db8::10");
     if (port < 0 || port > 65535) throw std::invalid_argument("port " + std::to_string(port) + " is not in 0…65535");
-    return {ntohl(parsed.s_addr), static_cast<std::uint16_t>(port)};
+    return {parsed, static_cast<std::uint16_t>(port)};
 }
 
 std::string ip_text(Address address) {
-    const in_addr raw{htonl(address.ip)};
-    char text[INET_ADDRSTRLEN];
-    return inet_ntop(AF_INET, &raw, text, sizeof text);
+    char text[INET6_ADDRSTRLEN];
+    const std::uint8_t* octets = address.ip.octets.data();
+    return address.ip.is_v4() ? inet_ntop(AF_INET, octets + 12, text, sizeof text)
+                              : inet_ntop(AF_INET6, octets, text, sizeof text);
 }
+
+namespace {
+
+// No socket leads from one family of addresses to the other.
+Address far_end(const Leg& leg, const std::string& ip, int port) {
+    const Address parsed = parse_address(ip, port);
+    if (leg.sockets.rtp >= 0 && leg.sockets.v6 == parsed.ip.is_v4())
+        throw std::invalid_argument("a leg bound on " + std::string(leg.sockets.v6 ? "IPv6" : "IPv4") + " cannot reach " + ip);
+    return parsed;
+}
+
+}  // namespace
 
 template <typename Action>
 void Desk::post(int thread, Action action) {
@@ -139,8 +153,8 @@ void Desk::set_srtp(int id, const std::string& suite, std::vector<std::uint8_t> 
 void Desk::set_remote(int id, const std::string& ip, int port, bool rtcp_mux,
                       const std::optional<std::pair<std::string, int>>& rtcp) {
     Leg& found = leg(id);
-    const Address address = parse_address(ip, port);
-    const Address reports = rtcp ? parse_address(rtcp->first, rtcp->second) : Address{};
+    const Address address = far_end(found, ip, port);
+    const Address reports = rtcp ? far_end(found, rtcp->first, rtcp->second) : Address{};
     post(home(found), [&found, address, rtcp_mux, reports](Switch& to) { to.set_remote(found, address, rtcp_mux, reports); });
 }
 

@@ -43,10 +43,11 @@ void Engine::refuse_when_closed() const {
 
 std::pair<int, int> Engine::open_leg(const std::string& ip) {
     refuse_when_closed();
-    PortPair ports = open_ports(parse_address(ip, 0), common_.config.port_low, common_.config.port_high);
+    const Address local = parse_address(ip, 0);
+    PortPair ports = open_ports(local, common_.config.port_low, common_.config.port_high);
     static thread_local std::random_device random;  // making one asks the processor its features: a trap in a VM
     const Beginning with{random(), static_cast<std::uint16_t>(random()), random()};
-    Leg& leg = add_leg(with, {ports.rtp.release(), ports.others.release(), ports.rtcp.release()});
+    Leg& leg = add_leg(with, {ports.rtp.release(), ports.others.release(), ports.rtcp.release(), !local.ip.is_v4()});
     thread(home(leg)).watch(leg);
     return {leg.id, ports.port};
 }

@@ -102,6 +102,7 @@ struct LegSockets {
     int rtp = -1;
     int others = -1;  // on the same port: gets what the RTP socket does not take when that is connected
     int rtcp = -1;
+    bool v6 = false;  // all three
 };
 
 struct Leg : Node {

@@ -1,6 +1,5 @@
 #include "media_thread.hpp"
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -159,13 +158,12 @@ void MediaThread::pause() {
 
 // One packet, for there seldom are two; when there are, epoll says so again.
 std::optional<Address> MediaThread::take_datagram(int socket) {
-    sockaddr_in from;
+    RawAddress from;
     socklen_t from_size = sizeof from;
-    const ssize_t size = recvfrom(socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT,
-                                  reinterpret_cast<sockaddr*>(&from), &from_size);
+    const ssize_t size = recvfrom(socket, datagram_.data(), datagram_.size(), MSG_DONTWAIT, &from.any, &from_size);
     if (size < 0) return std::nullopt;
     datagram_size_ = static_cast<std::size_t>(size);
-    return Address{ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)};
+    return from.address();
 }
 
 void MediaThread::receive(void* it) {

@@ -1,32 +1,9 @@
 // Where a far end is, and where its packets may come from.
 #pragma once
-#include <atomic>
-#include <cstdint>
-
+#include "address.hpp"
 #include "samples.hpp"
 
 namespace media {
-
-struct Address {
-    std::uint32_t ip = 0;  // host byte order
-    std::uint16_t port = 0;
-    bool operator==(const Address&) const = default;
-};
-
-// An address with one writer thread and any number of readers.
-class SharedAddress {
-  public:
-    void set(Address value) {
-        value_.store(std::uint64_t{value.ip} << 16 | value.port, std::memory_order_relaxed);
-    }
-    Address get() const {
-        const std::uint64_t value = value_.load(std::memory_order_relaxed);
-        return {static_cast<std::uint32_t>(value >> 16), static_cast<std::uint16_t>(value)};
-    }
-
-  private:
-    std::atomic<std::uint64_t> value_{0};  // as one number: an atomic struct is a library call with some compilers
-};
 
 // Where a leg's packets may come from. The signalled address always wins inside the window; one other source is
 // followed there (NAT); afterwards nothing changes until the far side is signalled anew.

@@ -1,14 +1,13 @@
 #include "sockets.hpp"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/ip.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <random>
 #include <stdexcept>
 #include <system_error>
@@ -22,29 +21,43 @@ Descriptor checked(int number, const char* what) {
     return Descriptor(number);
 }
 
-sockaddr_in raw_address(Address address) {
-    sockaddr_in raw{};
-    raw.sin_family = AF_INET;
-    raw.sin_addr.s_addr = htonl(address.ip);
-    raw.sin_port = htons(address.port);
-    return raw;
-}
-
 void set(const Descriptor& socket, int level, int option, int value) {
     setsockopt(socket.get(), level, option, &value, sizeof value);
 }
 
 // Nothing when the port is taken.
 Descriptor bind_udp(Address local, int port, bool shared = false) {
-    Descriptor made = checked(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "UDP socket");
+    const RawAddress name({local.ip, static_cast<std::uint16_t>(port)});
+    const int family = name.any.sa_family;
+    Descriptor made = checked(socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "UDP socket");
+    if (family == AF_INET6) set(made, IPPROTO_IPV6, IPV6_V6ONLY, 1);  // the same port of IPv4 is another leg's
     if (shared) set(made, SOL_SOCKET, SO_REUSEPORT, 1);
-    const sockaddr_in name = raw_address({local.ip, static_cast<std::uint16_t>(port)});
-    if (bind(made.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return made;
+    if (bind(made.get(), &name.any, name.size()) == 0) return made;
     if (errno == EADDRINUSE || errno == EACCES) return {};
     throw std::system_error(errno, std::system_category(), "RTP port");
 }
 
 }  // namespace
+
+RawAddress::RawAddress(Address address) : RawAddress() {
+    const auto& octets = address.ip.octets;
+    if (address.ip.is_v4()) {
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(address.port);
+        std::memcpy(&v4.sin_addr, octets.data() + 12, sizeof v4.sin_addr);
+    } else {
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(address.port);
+        std::memcpy(&v6.sin6_addr, octets.data(), sizeof v6.sin6_addr);
+    }
+}
+
+Address RawAddress::address() const {
+    Address found{Ip::v4({}), ntohs(v4.sin_port)};  // the port stands at the same place in both
+    if (any.sa_family == AF_INET6) std::memcpy(found.ip.octets.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+    else std::memcpy(found.ip.octets.data() + 12, &v4.sin_addr, sizeof v4.sin_addr);
+    return found;
+}
 
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
     std::swap(number_, other.number_);
@@ -69,8 +82,10 @@ PortPair open_ports(Address local, int low, int high) {
         set(rtp, SOL_SOCKET, SO_REUSEPORT, 1);
         Descriptor others = bind_udp(local, port, true);
         if (others.get() < 0) continue;
-        set(rtp, IPPROTO_IP, IP_TOS, IPTOS_DSCP_EF);  // RFC 4594 section 4.1
-        set(rtcp, SOL_SOCKET, SO_RCVBUF, 4096);       // reports come seldom, so few need to wait
+        // RFC 4594 section 4.1; IPv6 calls the same octet its traffic class (RFC 2474 section 3).
+        if (local.ip.is_v4()) set(rtp, IPPROTO_IP, IP_TOS, IPTOS_DSCP_EF);
+        else set(rtp, IPPROTO_IPV6, IPV6_TCLASS, IPTOS_DSCP_EF);
+        set(rtcp, SOL_SOCKET, SO_RCVBUF, 4096);  // reports come seldom, so few need to wait
         return {std::move(rtp), std::move(others), std::move(rtcp), port};
     }
     throw std::system_error(EADDRINUSE, std::system_category(), "RTP port range used up");
@@ -97,8 +112,8 @@ Descriptor duplicate_datagram_socket(int socket) {
 }
 
 bool connect_socket(int socket, Address to) {
-    const sockaddr_in there = raw_address(to);
-    return connect(socket, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
+    const RawAddress there(to);
+    return connect(socket, &there.any, there.size()) == 0;
 }
 
 void disconnect_socket(int socket) {
@@ -113,8 +128,8 @@ void send_datagram(int socket, rtp::Bytes bytes, Address to) {
         if (send() < 0 && errno == ECONNREFUSED) send();
         return;
     }
-    const sockaddr_in there = raw_address(to);
-    sendto(socket, bytes.data(), bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&there), sizeof there);
+    const RawAddress there(to);
+    sendto(socket, bytes.data(), bytes.size(), MSG_DONTWAIT, &there.any, there.size());
 }
 
 void signal(int eventfd) {

@@ -1,5 +1,8 @@
 // The few system calls that open descriptors for the media engine.
 #pragma once
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "leg.hpp"
@@ -25,6 +28,18 @@ class Descriptor {
 struct PortPair {
     Descriptor rtp, others, rtcp;  // `others` has the port of `rtp`
     int port;
+};
+
+// A transport address as the kernel takes and gives it.
+union RawAddress {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+
+    RawAddress() : v6{} {}
+    explicit RawAddress(Address address);
+    Address address() const;
+    socklen_t size() const { return any.sa_family == AF_INET6 ? sizeof v6 : sizeof v4; }
 };
 
 // Bind an even RTP port and the odd RTCP port above it, at random within the range (RFC 3550 section 11).

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from media.engine import Codec, LegStats, MediaConfig, MediaEvent, Node, OpenLeg, OpenRecorder, SrtpKeys
 from media.native import event_of, leg_stats
 from media.reference.files import RecordingFile
-from media.reference.ports import datagram_copy, open_ports
+from media.reference.ports import canonical, datagram_copy, family, open_ports
 from media.reference.switch import Switch, check_tap
 
 _IDLE_SECONDS = 0.5
@@ -109,8 +109,16 @@ class ReferenceEngine:
         self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
     ) -> None:
         with self._changing() as switch:
+            for there, _ in ((address, port), *([rtcp] if rtcp is not None else [])):
+                self._refuse_other_family(leg, there)
             switch.set_remote(leg, address, port, rtcp_mux, rtcp)
             self._muxed[leg] = rtcp_mux
+
+    def _refuse_other_family(self, leg: Node, there: str) -> None:
+        """No socket leads from one family of addresses to the other."""
+        bound = self._sockets[leg][0].family
+        if family(canonical(there, 0)[0]) != bound:
+            raise ValueError(f"a leg bound on {'IPv6' if bound == socket.AF_INET6 else 'IPv4'} cannot reach {there}")
 
     def set_gain(self, listener: Node, source: Node, gain: float) -> None:
         with self._changing() as switch:
@@ -204,7 +212,7 @@ class ReferenceEngine:
             if node not in self._sockets:
                 return  # closed since
             try:
-                data, (address, port) = self._sockets[node][which].recvfrom(2048)
+                data, (address, port, *_) = self._sockets[node][which].recvfrom(2048)
             except BlockingIOError:
                 return
             take = self._switch.report if which else self._switch.packet

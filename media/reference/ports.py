@@ -7,6 +7,9 @@ import random
 import socket
 from errno import EADDRINUSE
 
+MAPPED = bytes(10) + b"\xff\xff"
+"""How an address of IPv4 begins where one of IPv6 is written (RFC 4291 section 2.5.5.2)."""
+
 
 def open_ports(address: str, low: int, high: int) -> tuple[socket.socket, socket.socket, int]:
     """Bind an even RTP port and the odd RTCP port above it, at random within the range (RFC 3550 section 11).
@@ -27,9 +30,11 @@ def open_ports(address: str, low: int, high: int) -> tuple[socket.socket, socket
 
 def _bind(address: str, port: int) -> socket.socket | None:
     """None when the port is taken."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made = socket.socket(family(address), socket.SOCK_DGRAM)
     made.setblocking(False)
     try:
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # the same port of IPv4 is another leg's
         made.bind((address, port))
     except OSError as error:
         made.close()
@@ -37,6 +42,24 @@ def _bind(address: str, port: int) -> socket.socket | None:
             raise
         return None
     return made
+
+
+def family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def canonical(address: str, port: int) -> tuple[str, int]:
+    """A transport address as the kernel writes it, so that texts can be compared: ``2001:db8::1`` however it was
+    written, and IPv4 in the clothes of IPv6 (``::ffff:192.0.2.1``) as IPv4. Raises ValueError."""
+    try:
+        packed = socket.inet_pton(family(address), address)
+    except OSError:
+        raise ValueError(f"{address!r} is no address such as 192.0.2.10 or 2001:db8::10") from None
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port {port} is not in 0…65535")
+    if packed.startswith(MAPPED) and len(packed) == 16:
+        packed = packed[len(MAPPED):]
+    return socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed), port
 
 
 def datagram_copy(fd: int) -> socket.socket:

@@ -14,6 +14,7 @@ from media.reference.core import Core
 from media.reference.levels import UNITY
 from media.reference.node import Node
 from media.reference.nodes import Leg, Player, Recorder, Side
+from media.reference.ports import canonical
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
 from media.reference.tap import Tap
 from media.reference.ticks import RECENT_NS, NodeType
@@ -98,9 +99,10 @@ class Switch(Core):
     def set_remote(
         self, leg: int, address: str, port: int, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
     ) -> None:
-        found = self._find(leg, Leg)
-        found.reports.signal(rtcp_mux, rtcp, moved=(address, port) != found.origin.signalled)
-        found.origin.signal((address, port), self._now)
+        found, there = self._find(leg, Leg), canonical(address, port)
+        reports = canonical(*rtcp) if rtcp is not None else None
+        found.reports.signal(rtcp_mux, reports, moved=there != found.origin.signalled)
+        found.origin.signal(there, self._now)
         if found.reports.due < 0:
             found.reports.due = found.reports.clock.next(self._now)
 

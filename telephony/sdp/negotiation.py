@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from media.engine import Codec, SrtpKeys
@@ -41,6 +41,12 @@ class Agreed:
     rtcp: tuple[str, int] | None = None
     """Where the far side takes reports, if not on the port above its audio's (RFC 3605)."""
 
+    @property
+    def family(self) -> int | None:
+        """The IP version of the far side's audio; None where it names no address (held by ``0.0.0.0``)."""
+        there = ipaddress.ip_address(self.address)
+        return None if there.is_unspecified else version(there)
+
 
 @dataclass(frozen=True, slots=True)
 class Local:
@@ -60,17 +66,17 @@ def negotiate(
     remote: Session,
     codecs: Sequence[Codec],
     *,
-    ip_version: int | None = None,
+    families: Collection[int] = (4, 6),
     comfort_noise: bool = False,
     secured: bool = False,
     current: SrtpKeys | None = None,
 ) -> Agreed:
     """Choose from an offer: the first usable audio stream, and in it the first of *our* ``codecs`` that it has.
 
-    ``ip_version`` is that of our own media address, 4 or 6; ``current`` are the keys in use before a new offer. A
+    ``families`` are the IP versions that our media speak; ``current`` are the keys in use before a new offer. A
     stream with SRTP is taken as it is offered; ``secured`` takes no other. Raises ``NotAcceptable`` when nothing fits.
     """
-    index, stream, form, codec = _choose(remote, codecs, ip_version, secured=secured)
+    index, stream, form, codec = _choose(remote, codecs, families, secured=secured)
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
     if not stream.secured:
         return agreed
@@ -82,7 +88,7 @@ def accept(
     answer_: Session,
     codecs: Sequence[Codec],
     *,
-    ip_version: int | None = None,
+    families: Collection[int] = (4, 6),
     comfort_noise: bool = False,
     offered: Sequence[KeyLine] = (),
 ) -> Agreed:
@@ -96,7 +102,7 @@ def accept(
         if stream.usable:
             theirs = [codec for form in stream.formats for codec in codecs if form.matches(codec)]
             break
-    index, stream, form, codec = _choose(answer_, theirs or codecs, ip_version, secured=bool(offered))
+    index, stream, form, codec = _choose(answer_, theirs or codecs, families, secured=bool(offered))
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
     if not offered:
         if stream.secured:
@@ -155,7 +161,7 @@ def _refused(stream: Stream) -> str:
 
 
 def _choose(
-    remote: Session, codecs: Sequence[Codec], ip_version: int | None, *, secured: bool
+    remote: Session, codecs: Sequence[Codec], families: Collection[int], *, secured: bool
 ) -> tuple[int, Stream, Format, Codec]:
     reason = _none_at_all(remote, secured=secured)
     for index, stream in enumerate(remote.streams):
@@ -168,8 +174,13 @@ def _choose(
         except ValueError:
             reason = NotAcceptable(301, "Only numeric media addresses are understood")
             continue
-        if ip_version not in (None, address.version):
-            reason = NotAcceptable(300, f"Media must be on IPv{ip_version}")  # "Incompatible network protocol"
+        if ":" in stream.address and address.is_link_local:
+            reason = NotAcceptable(301, "A link-local media address does not say on which link")
+            continue
+        # Some telephones write 0.0.0.0 for "do not send to me" over IPv6 as well: that leads nowhere in any family.
+        if version(address) not in families and not address.is_unspecified:
+            wanted = " or ".join(f"IPv{family}" for family in families)
+            reason = NotAcceptable(300, f"Media must be on {wanted}")  # "Incompatible network protocol"
             continue
         if address.is_multicast:
             reason = NotAcceptable(330, "Multicast not available")
@@ -217,6 +228,11 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
     )
 
 
+def version(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    """The IP version that leads there: ``::ffff:192.0.2.1`` is an address of IPv4 (RFC 4291 section 2.5.5.2)."""
+    return 4 if getattr(address, "ipv4_mapped", None) else address.version
+
+
 def _reachable(rtcp: tuple[str, int] | None, beside: str) -> tuple[str, int] | None:
     """Reports are not worth a name server, or another kind of network: then they go to the port above the audio's."""
     if rtcp is None or not 0 < rtcp[1] <= 65535:
@@ -226,7 +242,7 @@ def _reachable(rtcp: tuple[str, int] | None, beside: str) -> tuple[str, int] | N
     except ValueError:
         return None
     here = ipaddress.ip_address(beside)
-    return None if there.version != here.version or there.is_unspecified or there.is_multicast else rtcp
+    return None if version(there) != version(here) or there.is_unspecified or there.is_multicast else rtcp
 
 
 def _audio(

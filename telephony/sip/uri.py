@@ -79,8 +79,8 @@ class Uri(NamedTuple):
     @classmethod
     def at(cls, address: Address, user: str = "") -> Uri:
         """The URI of who is reached at ``address``."""
-        host, way = f"[{address.host}]" if ":" in address.host else address.host, address.transport.parameter
-        return cls(host=host, user=user, port=address.port, params=_parse_params(way) if way else ())
+        way = address.transport.parameter
+        return cls(host=bracketed(address.host), user=user, port=address.port, params=_parse_params(way) if way else ())
 
     def __str__(self) -> str:
         if self.scheme not in ("sip", "sips"):
@@ -136,6 +136,11 @@ class Uri(NamedTuple):
             else name not in _DECISIVE
             for name in ours.keys() | others.keys()
         )
+
+
+def bracketed(host: str) -> str:
+    """A numeric address as it stands in URIs and headers: IPv6 in brackets (RFC 3261 section 25.1)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _parse_params(text: str) -> Params:

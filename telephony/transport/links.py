@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from calls.errors import ConfigError
@@ -16,12 +17,21 @@ from telephony.transport.tls import Tls
 from telephony.transport.udp import Datagrams, bind
 from telephony.transport.websocket import WebSockets
 
+PORTS_TRIED = 10
+"""What is free over UDP may be taken over TCP."""
 Sockets = Mapping[Transport, Sequence[socket.socket]]
 
 
 def bind_all(listen: Sequence[Address], buffer: int) -> tuple[tuple[Address, ...], Sockets]:
     """Bind every address; what they are now, and the sockets. Port 0 takes any free port the first time, and then that
-    one. Raises ConfigError when one cannot be had, and keeps none."""
+    one; where that is taken elsewhere, another. Raises ConfigError when one cannot be had, and keeps none."""
+    for _ in range(PORTS_TRIED if len(listen) > 1 and not any(at.port for at in listen) else 0):
+        with suppress(ConfigError):
+            return _bind_all(listen, buffer)
+    return _bind_all(listen, buffer)
+
+
+def _bind_all(listen: Sequence[Address], buffer: int) -> tuple[tuple[Address, ...], Sockets]:
     addresses: list[Address] = []
     sockets: dict[Transport, list[socket.socket]] = {}
     try:

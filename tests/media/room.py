@@ -26,7 +26,7 @@ class FarEnd:
         self.room, self.codec, self.digits = room, codec, digits
         self.coder = coder(codec)
         self.node: int = room.switch.open_leg(0x1000 + len(room.phones), 65_530, 0xFFFFFF00)
-        self.address = ("127.0.0.1", 30_000 + 2 * self.node)
+        self.address = (room.host, 30_000 + 2 * self.node)
         room.switch.set_codec(self.node, int(codec), int(codec), -1 if digits is None else digits)
         room.switch.set_remote(self.node, *self.address)
         self.sequence, self.timestamp, self.ssrc = 65_000 + self.node, 0xFFFF0000 + self.node, 77 + self.node
@@ -70,10 +70,10 @@ class FarEnd:
 
 
 class Room:
-    """The switch under test and everything that came out of it."""
+    """The switch under test and everything that came out of it. Its phones are at ``host``."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self.switch = make()
+    def __init__(self, make: Callable[[], Any], host: str = "127.0.0.1") -> None:
+        self.switch, self.host = make(), host
         self.phones: list[FarEnd] = []
         self.events: list[MediaEvent] = []
         self.tapped: list[bytes] = []

@@ -43,14 +43,20 @@ def test_nothing_came_at_all(room: Room) -> None:
     assert place in english
 
 
-def test_it_comes_from_elsewhere(room: Room) -> None:
+@pytest.mark.parametrize(("host", "elsewhere", "named"), [
+    ("127.0.0.1", "127.0.0.8", "127.0.0.8:4444"),
+    ("2001:db8::1", "2001:db8:1::1", "[2001:db8:1::1]:4444"),  # apart in the upper half alone
+    ("2001:db8::1", "2001:db8::2", "[2001:db8::2]:4444"),
+])
+def test_it_comes_from_elsewhere(room: Room, host: str, elsewhere: str, named: str) -> None:
+    room.host = host
     caller = room.phone()
     room.wait(2_500)  # nobody else is followed any more
     for _ in range(3):
-        caller.send(caller.packet(b"\xd5" * 160), ("127.0.0.8", 4444))
+        caller.send(caller.packet(b"\xd5" * 160), (elsewhere, 4444))
     cause, chinese, english = of(unheard(stats(caller)))
     assert cause is Cause.OTHER_ADDRESS
-    assert "127.0.0.8:4444" in chinese
+    assert named in chinese
     assert "refused (3 packets)" in english
 
 

@@ -1,9 +1,10 @@
-"""Both engines on 127.0.0.1: sockets, threads, files, and that nothing is left over."""
+"""Both engines on loopback: sockets, threads, files, and that nothing is left over."""
 
 from __future__ import annotations
 
 import errno
 import gc
+import re
 import select
 import signal
 import socket
@@ -53,8 +54,9 @@ def read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
 
 
-def test_two_phones_talk(engine: MediaEngine) -> None:
-    caller, agent = Softphone(engine), Softphone(engine, Codec.PCMU)
+@pytest.mark.parametrize(("near", "far"), [("127.0.0.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("::1", "::1")])
+def test_two_phones_talk(engine: MediaEngine, near: str, far: str) -> None:
+    caller, agent = Softphone(engine, far=near), Softphone(engine, Codec.PCMU, far=far)
     engine.set_gain(agent.node, caller.node, 1.0)
     engine.set_gain(caller.node, agent.node, 1.0)
     for number in range(20):
@@ -62,7 +64,7 @@ def test_two_phones_talk(engine: MediaEngine) -> None:
         assert agent.hear().payload_type == Codec.PCMU
         agent.say(bytes([number | 0x80]) * 160)
         assert caller.hear().payload_type == Codec.PCMA
-    assert Ears(engine).wait_for(FirstPacket, caller.node) == FirstPacket(caller.node, *caller.socket.getsockname())
+    assert Ears(engine).wait_for(FirstPacket, caller.node) == FirstPacket(caller.node, *caller.address)
     stats = engine.stats(caller.node)
     assert (stats.packets_in, stats.packets_out, stats.lost) == (20, 20, 0)
     assert 0 <= stats.last_packet_age_ms < 1000 * PATIENCE
@@ -71,18 +73,57 @@ def test_two_phones_talk(engine: MediaEngine) -> None:
     assert engine.open_nodes() == 0
 
 
-def test_only_the_phone_that_was_signalled_is_heard(engine: MediaEngine) -> None:
-    caller, agent, other = Softphone(engine), Softphone(engine), Softphone(engine)
+@pytest.mark.parametrize(("address", "written"), [
+    ("::1", "0:0::0:1"), ("127.0.0.1", "::ffff:127.0.0.1"), ("127.0.0.1", "::FFFF:7f00:1"),
+])
+def test_an_address_is_the_same_however_it_is_written(engine: MediaEngine, address: str, written: str) -> None:
+    phone = Softphone(engine, far=address)
+    engine.set_remote(phone.node, written, phone.address[1], rtcp=(written, phone.address[1] + 1))
+    engine.set_gain(phone.node, phone.node, 1.0)
+    until(lambda: engine.stats(phone.node).announced == phone.address)
+    phone.say(b"\x44" * 160)
+    assert phone.hear().payload == b"\x44" * 160
+
+
+@pytest.mark.parametrize(("bound", "there", "told"), [
+    ("127.0.0.1", "2001:db8::5", "a leg bound on IPv4 cannot reach 2001:db8::5"),
+    ("::1", "192.0.2.5", "a leg bound on IPv6 cannot reach 192.0.2.5"),
+    ("::1", "::ffff:192.0.2.5", "a leg bound on IPv6 cannot reach ::ffff:192.0.2.5"),
+    ("127.0.0.1", "phone.example", "'phone.example' is no address such as 192.0.2.10 or 2001:db8::10"),
+])
+def test_a_far_end_that_the_leg_cannot_reach_is_refused(
+    engine: MediaEngine, bound: str, there: str, told: str
+) -> None:
+    leg = engine.open_leg(bound).node
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        engine.set_remote(leg, there, 4000)
+    with pytest.raises(ValueError, match=re.escape(there)):
+        engine.set_remote(leg, bound, 4000, rtcp=(there, 4001))
+    assert engine.stats(leg).announced is None
+
+
+def test_ports_of_the_two_families_are_not_each_others() -> None:
+    """A port of IPv6 that is bound on every address leaves the same port of IPv4 free."""
+    for make in ENGINES.values():
+        engine = make(MediaConfig(port_low=21_990, port_high=21_991))
+        ports = [engine.open_leg(address).port for address in ("::", "0.0.0.0")]
+        engine.close()
+        assert ports == [21_990, 21_990]
+
+
+@pytest.mark.parametrize("far", ["127.0.0.1", "::1"])
+def test_only_the_phone_that_was_signalled_is_heard(engine: MediaEngine, far: str) -> None:
+    caller, agent, other = (Softphone(engine, far=far) for _ in range(3))
     engine.set_gain(agent.node, caller.node, 1.0)
     for number in range(5):
         caller.say(bytes([number]) * 160)
-        other.socket.sendto(b"\x80\x08\x00\x09" + bytes(8) + b"\x99" * 160, ("127.0.0.1", caller.leg.port))
+        other.socket.sendto(b"\x80\x08\x00\x09" + bytes(8) + b"\x99" * 160, (far, caller.leg.port))
     assert [agent.hear().payload[0] for _ in range(5)] == [0, 1, 2, 3, 4]
-    engine.set_remote(caller.node, *other.socket.getsockname())  # the call goes on at another phone
+    engine.set_remote(caller.node, *other.address)  # the call goes on at another phone
     agent.socket.settimeout(0.02)
 
     def heard() -> bool:
-        other.socket.sendto(bytes(Packet(8, 7, 7, 8, b"\x77" * 160)), ("127.0.0.1", caller.leg.port))
+        other.socket.sendto(bytes(Packet(8, 7, 7, 8, b"\x77" * 160)), (far, caller.leg.port))
         with suppress(TimeoutError):
             return agent.hear().payload == b"\x77" * 160
         return False

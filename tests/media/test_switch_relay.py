@@ -163,16 +163,22 @@ class TestSources:
         assert len(agent.heard) == 1
         assert room.switch.stats(caller.node)[2] == 3
 
-    def test_an_address_behind_nat_is_learned_within_two_seconds_and_locked(self, room: Room) -> None:
+    @pytest.mark.parametrize(("announced", "first", "second"), [
+        ("127.0.0.1", "127.0.0.9", "127.0.0.8"), ("2001:db8::1", "2001:db8::9", "2001:db8:1::9"),
+    ])
+    def test_an_address_behind_nat_is_learned_within_two_seconds_and_locked(
+        self, room: Room, announced: str, first: str, second: str
+    ) -> None:
+        room.host = announced
         caller, agent = room.phone(), room.phone()
         room.gain(agent, caller)
         room.gain(caller, agent)
         room.wait(1_900)
-        caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.9", 4000))
-        caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.8", 4000))
+        caller.send(caller.packet(b"\xd5" * 160), source=(first, 4000))
+        caller.send(caller.packet(b"\xd5" * 160), source=(second, 4000))
         assert len(agent.heard) == 1
-        assert room.of(FirstPacket) == [FirstPacket(Node(caller.node), "127.0.0.9", 4000)]
-        caller.address = ("127.0.0.9", 4000)
+        assert room.of(FirstPacket) == [FirstPacket(Node(caller.node), first, 4000)]
+        caller.address = (first, 4000)
         agent.say(tone(500, 160))  # `collect` sees that it goes to the learned address
         assert len(caller.heard) == 1
 

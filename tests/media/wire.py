@@ -19,23 +19,26 @@ PATIENCE = 10.0
 
 
 class Softphone:
-    """A leg of the engine and the phone at its far end, on 127.0.0.1."""
+    """A leg of the engine and the phone at its far end, both at ``far``; the leg is bound on ``address``."""
 
-    def __init__(self, engine: MediaEngine, codec: Codec = Codec.PCMA, address: str = "127.0.0.1") -> None:
-        self.engine = engine
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+    def __init__(
+        self, engine: MediaEngine, codec: Codec = Codec.PCMA, address: str = "", *, far: str = "127.0.0.1"
+    ) -> None:
+        self.engine, self.far = engine, far
+        self.socket = socket.socket(socket.AF_INET6 if ":" in far else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((far, 0))
         self.socket.settimeout(PATIENCE)
-        self.leg = engine.open_leg(address)
+        self.leg = engine.open_leg(address or far)
         self.node = self.leg.node
         engine.set_codec(self.node, codec, payload_type=codec, digit_payload_type=101)
-        engine.set_remote(self.node, *self.socket.getsockname())
+        self.address: tuple[str, int] = self.socket.getsockname()[:2]
+        engine.set_remote(self.node, *self.address)
         self.codec, self.sequence = codec, 0
 
     def say(self, payload: bytes) -> None:
         packet = Packet(self.codec, self.sequence & 0xFFFF, 160 * self.sequence, 7, payload)
         self.sequence += 1
-        self.socket.sendto(bytes(packet), ("127.0.0.1", self.leg.port))
+        self.socket.sendto(bytes(packet), (self.far, self.leg.port))
 
     def hear(self) -> Packet:
         packet = Packet.parse(self.socket.recv(2048))

@@ -24,12 +24,17 @@ INSTALLED = shutil.which("chromium") is not None
 
 
 class Browser:
-    """One page. ``async with`` starts the program; leaving the block ends it."""
+    """One page. ``async with`` starts the program; leaving the block ends it. ``trusts`` is the pin of a key whose
+    certificate no authority has signed (see ``certificates.key_pin``)."""
+
+    def __init__(self, trusts: str = "") -> None:
+        self._trusts = [f"--ignore-certificate-errors-spki-list={trusts}"] if trusts else []
 
     async def __aenter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         folder, self._port = Path(self._temporary.name), free_port("127.0.0.1")
-        command = ["chromium", *FLAGS, f"--remote-debugging-port={self._port}", f"--user-data-dir={folder / 'profile'}"]
+        flags = [*FLAGS, *self._trusts, f"--remote-debugging-port={self._port}"]
+        command = ["chromium", *flags, f"--user-data-dir={folder / 'profile'}"]
         self._process = await launch([*command, "about:blank"], folder)
         self._session = aiohttp.ClientSession()
         self._numbers = itertools.count(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -17,3 +19,11 @@ def certificate(folder: Path, name: str, *, into: str = "server", password: str 
         check=True, capture_output=True, timeout=20,
     )
     return paths
+
+
+def key_pin(pem: Path) -> str:
+    """The SHA-256 of the certificate's public key (SPKI), in base64: how Chromium is told to trust this one alone."""
+    shown = subprocess.run(["openssl", "x509", "-in", str(pem), "-noout", "-pubkey"], check=True, capture_output=True,
+                           timeout=20)
+    der = base64.b64decode("".join(shown.stdout.decode().splitlines()[1:-1]))
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()

@@ -34,11 +34,12 @@ def library() -> str:
 
 class JsSipPhone(EventfulPhone):
     """A telephone on a page (digest MD5 only). ``plain``: it describes plain RTP, at a line of ours, in place of the
-    browser's WebRTC."""
+    browser's WebRTC. ``trusts``: over TLS (wss), to a server that has this key."""
 
-    def __init__(self, settings: PhoneSettings, *, plain: bool) -> None:
+    def __init__(self, settings: PhoneSettings, *, plain: bool, trusts: str = "") -> None:
         super().__init__(settings)
-        self._browser, self._turn = Browser(), asyncio.Lock()
+        self._browser, self._turn = Browser(trusts), asyncio.Lock()
+        self._scheme = "wss" if trusts else "ws"
         self.line = Line(settings.ip) if plain else None
 
     async def __aenter__(self) -> Self:
@@ -47,7 +48,7 @@ class JsSipPhone(EventfulPhone):
             await self._run(script)
         assert self.settings.registrar, "a browser is reached over the WebSocket that it opened"
         host, port = self.settings.registrar
-        settings = {"url": f"ws://{host}:{port}", "host": host, "user": self.settings.user,
+        settings = {"url": f"{self._scheme}://{host}:{port}", "host": host, "user": self.settings.user,
                     "password": self.settings.password, "plain": self.line and self.line.address}
         self._listener = asyncio.create_task(self._listen())
         await self._do("start", settings)

@@ -194,7 +194,7 @@ class Line:
     def __init__(self, ip: str, payload_type: int = PCMA) -> None:
         self.ear, self.mouth = Ear(), Mouth(payload_type)
         self._socket = _even_port(ip)
-        self.address: tuple[str, int] = self._socket.getsockname()
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self.remote: tuple[str, int] | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"line {self.address[1]}", daemon=True)
@@ -216,7 +216,7 @@ class Line:
             now = time.monotonic()
             if ready:
                 data, source = self._socket.recvfrom(2048)
-                self.ear.hear(data, now, source)
+                self.ear.hear(data, now, source[:2])
             if now >= tick:
                 tick += TICK
                 self._speak(now)
@@ -234,7 +234,7 @@ class Line:
 def _even_port(ip: str) -> socket.socket:
     """RTP lies on even ports (RFC 3550 section 11)."""
     while True:
-        found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        found = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
         found.bind((ip, 0))
         if found.getsockname()[1] % 2 == 0:
             return found

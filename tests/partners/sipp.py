@@ -42,15 +42,15 @@ class Sipp:
     """One SIPp process with one call, and the line that its SDP names."""
 
     def __init__(self, scenario: str, *, ip: str = "127.0.0.2", port: int = 0, payload_type: int = PCMA,
-                 formats: str = "", pause_ms: int = 0, calls: int = 1, over: str = "udp") -> None:
-        """``over`` is udp or tcp; with an ``ip`` of IPv6 the audio is IPv4 all the same."""
+                 formats: str = "", pause_ms: int = 0, calls: int = 1, over: str = "udp", ear: str = "") -> None:
+        """``over`` is udp or tcp; the audio is at ``ear``, or at ``ip`` as well."""
         self.over_tcp = over == "tcp"
         self.host = f"[{ip}]" if ":" in ip else ip
         self.scenario = SCENARIOS / f"{scenario}.xml"
         self.ip, self.port = ip, port or free_port(ip, self._kind)
         self.pause_ms, self.calls = pause_ms, calls
         self.formats = formats or f"{payload_type} 101"
-        self.line = Line("127.0.0.3" if ":" in ip else ip, payload_type)
+        self.line = Line(ear or ip, payload_type)
         self._call_ids = f"{uuid.uuid4().hex}-%u"
         self._orders = itertools.count(1)
 
@@ -68,6 +68,8 @@ class Sipp:
         text = self.scenario.read_text()
         if self.over_tcp:
             text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+        if ":" in self.line.address[0]:
+            text = text.replace("IN IP4 [ear_ip]", "IN IP6 [ear_ip]")
         return text
 
     def _command(self) -> list[str]:
@@ -241,12 +243,12 @@ class SippCaller(Sipp):
     def __init__(self, server: tuple[str, int], dialled: str, *, number: str | None = "13800138000", name: str = "",
                  asserted: str | None = None, ip: str = "127.0.0.2", port: int = 0, scenario: str = "uac_call",
                  payload_type: int = PCMA, formats: str = "", pause_ms: int = 0, headers: Sequence[str] = (),
-                 digits: str = "", calls: int = 1, over: str = "udp") -> None:
+                 digits: str = "", calls: int = 1, over: str = "udp", ear: str = "") -> None:
         """``number`` goes into From (None: withheld), ``asserted`` into P-Asserted-Identity; ``headers`` are further
         header lines. ``formats`` overrides the payload types offered; ``pause_ms`` and ``digits`` are for the timed
         scenarios."""
         super().__init__(scenario, ip=ip, port=port, payload_type=payload_type, formats=formats, pause_ms=pause_ms,
-                         calls=calls, over=over)
+                         calls=calls, over=over, ear=ear)
         self.server, self.dialled, self.digits_to_press = server, dialled, digits
         shown = f'"{name}" ' if name else ""
         self.caller = WITHHELD if number is None else f"{shown}<sip:{number}@{self.host}>"

@@ -44,7 +44,7 @@ class Wire:
     @property
     def audio(self) -> tuple[str, int] | None:
         """Where the SDP in this message wants its audio; None without an SDP, or with port 0."""
-        place = re.search(r"^c=IN IP4 (\S+)", self.text, re.MULTILINE)
+        place = re.search(r"^c=IN IP[46] (\S+)", self.text, re.MULTILINE)
         port = re.search(r"^m=audio (\d+)", self.text, re.MULTILINE)
         return (place[1], int(port[1])) if place and port and int(port[1]) else None
 

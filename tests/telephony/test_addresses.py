@@ -34,10 +34,35 @@ def test_a_far_side_is_told_the_address_that_reaches_us(
     assert config.own(Address(peer, 40000)) == Address(told, 5060)
 
 
-def test_over_ipv6_only_the_signalling_goes() -> None:
-    config = TelephonyConfig(listen=(Address.parse("udp:[::1]:5060"), Address.parse("udp:127.0.0.1:5060")))
-    assert config.own(Address("::1", 40000)).host == "::1"
-    assert (config.media_host, config.ip_version) == ("127.0.0.1", 4)
+@pytest.mark.parametrize(("listening", "peer", "family", "bound", "told"), [
+    (("udp:[::1]:5060", "udp:127.0.0.1:5060"), "::1", 6, "::1", "::1"),
+    (("udp:[::1]:5060", "udp:127.0.0.1:5060"), "127.0.0.9", 4, "127.0.0.1", "127.0.0.1"),
+    (("udp:0.0.0.0:5060", "udp:[::]:5060"), "::1", 6, "::", "::1"),
+    (("udp:[::1]:5060", "udp:[::2]:5060"), "::1", 6, "::", "::1"),
+    (("udp:0.0.0.0:5060",), "::1", 4, "0.0.0.0", None),  # whom we hear nothing from: our own family
+])
+def test_audio_is_of_the_family_of_the_signalling(
+    listening: tuple[str, ...], peer: str, family: int, bound: str, told: str | None
+) -> None:
+    config = TelephonyConfig(listen=tuple(map(Address.parse, listening)))
+    assert config.family_towards(peer) == family
+    assert config.media_host(family) == bound
+    if told:
+        assert config.host_towards(peer) == told
+        assert config.own(Address(peer, 40000)).host == told
+
+
+def test_audio_may_be_of_the_other_family_than_the_signalling() -> None:
+    config = TelephonyConfig(listen=tuple(map(Address.parse, ("udp:[::1]:5060", "udp:127.0.0.1:5060"))))
+    assert config.host_towards("::1", 4) == "127.0.0.1"
+    assert config.host_towards("127.0.0.9", 6) == "::1"
+
+
+def test_nat_is_in_front_of_its_own_family_alone() -> None:
+    config = TelephonyConfig(listen=tuple(map(Address.parse, ("udp:0.0.0.0:5060", "udp:[2001:db8::5]:5060"))),
+                             external_host=NATTED["external_host"])
+    assert config.host_towards("192.0.2.77") == "203.0.113.1"
+    assert config.host_towards("2001:db8::77") == "2001:db8::5"
 
 
 LISTEN = tuple(map(Address.parse, (

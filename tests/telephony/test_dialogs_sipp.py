@@ -11,6 +11,7 @@ from calls.call import Call
 from telephony.caller import CallerLeg
 from telephony.incoming import IncomingCall
 from tests.partners.bad_line import BadLine
+from tests.partners.process import until
 from tests.partners.sipp import SippAgent, SippCaller
 from tests.telephony.conftest import Switchboard, running
 
@@ -80,6 +81,20 @@ async def test_phones_that_we_ring_play_their_scenarios_to_the_end(switchboard: 
             await sipp.receives("BYE")  # to the phone that answered second
         await phone.hang_up()
         assert await sipp.ended() == 0
+    await switchboard.leaves_nothing_behind()
+
+
+async def test_an_answer_that_is_lost_is_repeated_until_its_acknowledgement_and_the_call_stands(
+    switchboard: Switchboard,
+) -> None:
+    near = switchboard.address
+    async with SippCaller((near.host, near.port), HOTLINE, scenario="uac_lost_200") as sipp:
+        await until(lambda: len(sipp.received(200)) >= 3, what="the answer comes again and again")
+        answers = [answer for answer in sipp.received(200) if answer.method == "INVITE"]
+        assert len({answer.text for answer in answers}) == 1
+        await sipp.hang_up()
+        assert await sipp.ended() == 0
+        assert [answer.method for answer in sipp.received(200)][-2:] == ["OPTIONS", "BYE"]
     await switchboard.leaves_nothing_behind()
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,9 @@ from calls.errors import CallFailed, ModelError
 from calls.phone import Phone
 from telephony.incoming import IncomingCall
 from telephony.sip.address import Address, Transport
+from telephony.transport.tls import TlsFiles
 from tests.partners.browser import INSTALLED
+from tests.partners.certificates import certificate, key_pin
 from tests.partners.jssip_phone import JsSipPhone, library
 from tests.partners.phone import PhoneSettings
 from tests.partners.process import until
@@ -40,13 +43,18 @@ def _library() -> None:
 
 
 @asynccontextmanager
-async def browser(*, plain: bool) -> AsyncIterator[tuple[Switchboard, JsSipPhone]]:
-    """A board that listens for WebSockets, and a page that has registered there."""
-    async with running(listen=(Address("127.0.0.1", 0, Transport.WS),), hold_music=b"") as board:
+async def browser(*, plain: bool, secured: Path | None = None) -> AsyncIterator[tuple[Switchboard, JsSipPhone]]:
+    """A board that listens for WebSockets, and a page that has registered there. ``secured``: over TLS, with a
+    certificate that is made in this folder."""
+    transport, tls, pin = Transport.WS, TlsFiles(), ""
+    if secured is not None:
+        transport, tls = Transport.WSS, TlsFiles(*certificate(secured, "hotline"))
+        pin = key_pin(secured / "server.pem")
+    async with running(listen=(Address("127.0.0.1", 0, transport),), tls=tls, hold_music=b"") as board:
         board.book.replace([replace(account("1001"), ha1_sha256="")])
         server = ("127.0.0.1", board.telephony.port)
         settings = PhoneSettings("1001", PASSWORD, server, ip="127.0.0.1")
-        async with JsSipPhone(settings, plain=plain) as phone:
+        async with JsSipPhone(settings, plain=plain, trusts=pin) as phone:
             await phone.registered(PATIENCE)
             yield board, phone
             await board.leaves_nothing_behind()
@@ -154,3 +162,21 @@ async def test_after_its_socket_broke_a_browser_is_rung_over_the_new_one() -> No
         await phone.answer()
         await (await call).hang_up()
         await phone.tells("ended")
+
+
+async def test_over_wss_a_browser_calls_and_is_rung(tmp_path: Path) -> None:
+    async with browser(plain=True, secured=tmp_path) as (board, phone):
+        (place,) = board.telephony.phones.places("1001")
+        assert place.destination is not None
+        assert place.destination.transport is Transport.WSS
+        await phone.call(uri(board))
+        await phone.tells("connected", PATIENCE)
+        await phone.hang_up()
+        assert (await phone.tells("ended"))["by"] == "local"
+        call = ringing(board)
+        await phone.rings(PATIENCE)
+        await phone.answer()
+        leg = await call
+        await phone.tells("connected")
+        await leg.hang_up()
+        assert (await phone.tells("ended"))["by"] == "remote"

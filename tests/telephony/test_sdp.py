@@ -253,9 +253,31 @@ def test_comfort_noise_on_the_clock_of_8000_hertz() -> None:
 
 def test_ipv6_media() -> None:
     remote = parse(described("m=audio 4000 RTP/AVP 8", session="c=IN IP6 2001:db8::9"))
-    agreed = negotiate(remote, BOTH, ip_version=6)
-    assert agreed.address == "2001:db8::9"
+    agreed = negotiate(remote, BOTH, families=(6,))
+    assert (agreed.address, agreed.family) == ("2001:db8::9", 6)
     assert b"c=IN IP6 2001:db8::1\r\n" in answer(remote, agreed, Local("2001:db8::1", 20000, 7))
+
+
+@pytest.mark.parametrize(("address", "families", "family"), [
+    ("IN IP6 ::ffff:192.0.2.9", (4,), 4),  # IPv4 in other clothes
+    ("IN IP4 192.0.2.9", (6, 4), 4),
+    ("IN IP6 2001:db8::9", (4, 6), 6),
+    ("IN IP4 0.0.0.0", (6,), None),  # held as RFC 2543 does it, over IPv6
+    ("IN IP6 ::", (4,), None),
+])
+def test_whichever_family_they_name_where_we_speak_it(address: str, families: tuple[int, ...], family: int) -> None:
+    agreed = negotiate(parse(described("m=audio 4000 RTP/AVP 8", session=f"c={address}")), BOTH, families=families)
+    assert (agreed.family, agreed.direction.sends) == (family, family is not None)
+
+
+@pytest.mark.parametrize(("address", "code"), [
+    ("IN IP6 ::ffff:192.0.2.9", 300), ("IN IP4 192.0.2.9", 300), ("IN IP6 fe80::1%eth0", 301), ("IN IP6 fe80::1", 301),
+    ("IN IP6 ff02::1", 330),
+])
+def test_what_our_ipv6_does_not_reach(address: str, code: int) -> None:
+    with pytest.raises(NotAcceptable) as caught:
+        negotiate(parse(described("m=audio 4000 RTP/AVP 8", session=f"c={address}")), BOTH, families=(6,))
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(
@@ -274,7 +296,7 @@ def test_ipv6_media() -> None:
 )
 def test_what_is_not_acceptable_carries_its_warning_code(code: int, body: bytes) -> None:
     with pytest.raises(NotAcceptable) as caught:
-        negotiate(parse(body), BOTH, ip_version=4)
+        negotiate(parse(body), BOTH, families=(4,))
     assert caught.value.warning("hotline.example.org").startswith(f'{code} hotline.example.org "')
 
 

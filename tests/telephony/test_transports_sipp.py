@@ -21,6 +21,13 @@ CARRIERS = (Trunk("carrier", (ip_network("127.0.0.2/32"), ip_network("::1/128"))
 WAYS = pytest.mark.parametrize(("over", "far", "near"), [
     ("tcp", "127.0.0.2", "127.0.0.1"), ("udp", "::1", "::1"), ("tcp", "::1", "::1"),
 ])
+AUDIO = pytest.mark.parametrize(("over", "caller", "ear", "agent"), [
+    ("tcp", "127.0.0.2", "127.0.0.2", "127.0.0.5"),
+    ("udp", "::1", "::1", "::1"),
+    ("tcp", "::1", "::1", "127.0.0.5"),  # the bridge leads from one family to the other
+    ("udp", "127.0.0.2", "127.0.0.2", "::1"),
+    ("udp", "::1", "127.0.0.2", "127.0.0.5"),  # signals over IPv6 and has its audio on IPv4
+])
 
 
 @pytest.fixture
@@ -43,25 +50,30 @@ async def test_a_sipp_calls_and_is_heard(everywhere: Switchboard, over: str, far
     await everywhere.leaves_nothing_behind()
 
 
-@WAYS
-async def test_two_sipps_hear_each_other(everywhere: Switchboard, over: str, far: str, near: str) -> None:
-    async with SippAgent(ip="::1" if ":" in far else "127.0.0.5", over=over) as agent:
+@AUDIO
+async def test_two_sipps_hear_each_other(
+    everywhere: Switchboard, over: str, caller: str, ear: str, agent: str
+) -> None:
+    near = "::1" if ":" in caller else "127.0.0.1"
+    async with SippAgent(ip=agent, over=over) as rung:
 
         async def serve(incoming: IncomingCall) -> None:
             call = Call(incoming.phone.id, incoming.trunk, incoming.called, None, "main", datetime.now(UTC))
             await incoming.phone.answer()
-            phone = await everywhere.telephony.ring(agent.contact, call=call, shown=None)
+            phone = await everywhere.telephony.ring(rung.contact, call=call, shown=None)
             async with everywhere.telephony.joined(incoming.phone, phone):
                 await phone.ended()
 
         everywhere.serve = serve
-        async with SippCaller((near, everywhere.telephony.port), HOTLINE, ip=far) as sipp:
+        async with SippCaller((near, everywhere.telephony.port), HOTLINE, ip=caller, ear=ear) as sipp:
             await sipp.answered()
-            await agent.connected()
+            await rung.connected()
             sipp.says(SENTENCE)
-            agent.says(REPLY)
-            await agent.hears(SENTENCE)
+            rung.says(REPLY)
+            await rung.hears(SENTENCE)
             await sipp.hears(REPLY)
+            assert {host for host, _ in sipp.line.ear.sources} == {"::1" if ":" in ear else "127.0.0.1"}
+            assert {host for host, _ in rung.line.ear.sources} == {"::1" if ":" in agent else "127.0.0.1"}
             await sipp.hang_up()
-            assert (await sipp.ended(), await agent.ended()) == (0, 0)
+            assert (await sipp.ended(), await rung.ended()) == (0, 0)
     await everywhere.leaves_nothing_behind()

@@ -40,7 +40,7 @@ def test_its_routing_headers_are_read(path: Path) -> None:
 @pytest.mark.parametrize("path", INVITES, ids=lambda path: path.stem)
 def test_its_offer_is_answered_with_a_law_and_keys(path: Path) -> None:
     offered = sdp.parse(read(path).body)
-    agreed = sdp.negotiate(offered, (Codec.PCMA, Codec.PCMU), ip_version=4)
+    agreed = sdp.negotiate(offered, (Codec.PCMA, Codec.PCMU), families=(4,))
     assert agreed.codec is Codec.PCMA
     assert agreed.digit_payload_type is not None
     assert agreed.address == "127.0.0.11"

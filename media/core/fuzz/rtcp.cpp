@@ -9,7 +9,8 @@ using namespace media;
 namespace {
 
 constexpr std::uint32_t our_ssrc = 0x1000, their_ssrc = 77;
-constexpr Address audio{0x7F000001, 30'000}, beside{0x7F000001, 30'001};
+constexpr Ip here = Ip::v4({127, 0, 0, 1});
+constexpr Address audio{here, 30'000}, beside{here, 30'001};
 
 struct Line {
     Line() {

@@ -50,7 +50,7 @@ struct Session {
                 return room.send_digit(leg, std::string(1, keys[static_cast<std::size_t>(more & 15)]), 100);
             default:
                 return room.packet(leg, input.bytes(static_cast<std::size_t>(input.word() % 1500)),
-                                   {0x7F000001, static_cast<std::uint16_t>(30'000 + n)});
+                                   {Ip::v4({127, 0, 0, 1}), static_cast<std::uint16_t>(30'000 + n)});
         }
     }
 
