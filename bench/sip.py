@@ -3,7 +3,7 @@
 The server (``bench/load/siphost.py``) is a process of its own on the first core; SIPp, caller and phones alike, is on
 the last one. ``docs/sip.md`` says what each metric means.
 
-    python -m bench sip [--seconds 60] [--only answer,dial,register,phones,overload,parse]
+    python -m bench sip [--seconds 60] [--only answer,dial,register,phones,overload,parse,endpoint]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
-from bench import report, sip_parse, sip_register
+from bench import report, sip_endpoint, sip_parse, sip_register
 from bench.load.signalling import Outcome, Server, phones, server
 
 ANSWERS, DIALS = 400.0, 250.0
@@ -115,6 +115,11 @@ async def parsing(seconds: float) -> dict[str, float]:
     return await _apart(sip_parse.measure)
 
 
+async def within(seconds: float) -> dict[str, float]:
+    """A call in the endpoint by itself."""
+    return await _apart(sip_endpoint.measure)
+
+
 async def _apart(measure: Callable[..., dict[str, float]], *arguments: object) -> dict[str, float]:
     """In a process of its own, so that nothing of what was measured before is in the way."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -123,7 +128,7 @@ async def _apart(measure: Callable[..., dict[str, float]], *arguments: object) -
 
 PARTS: dict[str, Part] = {
     "answer": answering, "dial": dialling, "register": registering, "phones": weighing, "overload": overloading,
-    "parse": parsing,
+    "parse": parsing, "endpoint": within,
 }
 
 

@@ -100,7 +100,7 @@ class Telephony(Switchboard):
         )
         keepalives = self._reception.keepalives
         timed = (self.phones, keepalives, self._enrolments, self.carriers)
-        sip = Shell(endpoint, self._clock, self._reception.dispatch, self.counters, timed, self.overload.read)
+        sip = Shell(endpoint, self._clock, self._reception.dispatch, self.counters, timed, self.overload)
         self._office = Office(config, sip, self._media, self.counters, self._legs, self._note_line)
         await self.phones.start()
         for flow in self.phones.flows():

@@ -1,8 +1,10 @@
 """When no further call is taken: refusing at once costs little, taking what cannot be served costs every call.
 
 A server that answers late is called again by all who wait (SIP repeats after 0.5 s): beyond its capacity it ends up
-doing nothing but that. So the queue in front of it, the datagrams that nobody has read yet, is kept short: while it has
-not been empty for ``behind`` seconds, new calls get 503 and only calls that run are served.
+doing nothing but that. So the queue in front of it, the datagrams that nobody has read yet, is kept short, and it is
+measured, not guessed: the kernel writes on each datagram when it came. Once messages were late for ``behind`` seconds
+without a pause, whoever calls while they are late gets 503, and only calls that run are served (the idea of CoDel,
+RFC 8289: a burst may wait, a queue that stands may not).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ class LoadLimits:
     calls_per_second: float = 0.0
     """New calls; a second's worth may come at once."""
     behind: float = 0.1
-    """Seconds for which messages may wait without a pause before new calls are refused."""
+    """Seconds for which messages may come late without a pause before new calls are refused."""
     retry_after: int = 5
     """Seconds that those who are refused are asked to wait (Retry-After); each is told between once and twice that, or
     they would all come back together."""
@@ -39,22 +41,42 @@ class LoadLimits:
             raise ConfigError("[limits] retry_after", f"{self.retry_after} is not possible", "give 1 to 3600 seconds")
 
 
+LATE = 0.005
+"""Seconds. Messages that waited longer for being read come late: a call has a dozen of them, on both its legs, and
+nobody should notice."""
+WATCHFUL = 2.0
+"""Seconds after the last late message for which no queue is let stand: a load that was too high comes again."""
+
+
 class Overload:
     """Decides on each new call. Times are monotonic seconds."""
 
     def __init__(self, limits: LoadLimits) -> None:
         self.limits = limits
         self.refused = 0
-        self._busy_since: dict[int, float] = {}
-        """Since when each socket that has more to read has not been empty."""
+        self._late_since: dict[int, float] = {}
+        """Since when each socket, whenever it was read, held messages that were late."""
+        self._late = False
+        """Whether the first message was late when a socket was read last."""
+        self._came: float | None = None
+        """While a socket is read: since when its first message has waited for us."""
+        self._watchful_until = 0.0
         self._tokens = self._at = 0.0
 
-    def read(self, socket: int, all_of_it: bool, now: float) -> None:
-        """A socket, named by its number, was read: to its end, or only as much as one turn allows."""
-        if all_of_it:
-            self._busy_since.pop(socket, None)
-        else:
-            self._busy_since.setdefault(socket, now)
+    def reading(self, socket: int, waited: float, now: float) -> None:
+        """A socket, named by its number, is about to be read. The first message there has waited for us so long: since
+        it came, and no longer than we have been at work since this socket was empty."""
+        self._late, self._came = waited > LATE, now - waited
+        if not self._late:
+            self._late_since.pop(socket, None)
+            return
+        since = self._late_since.setdefault(socket, now)
+        if now < self._watchful_until or now - since >= self.limits.behind:
+            self._watchful_until = now + WATCHFUL
+
+    def read(self) -> None:
+        """The turn of reading is over."""
+        self._came = None
 
     def refuses(self, running: int, now: float) -> int:
         """Seconds for Retry-After where a new call beside so many that run is one too many; 0 takes it."""
@@ -68,8 +90,9 @@ class Overload:
         return 0 < self.limits.calls <= running
 
     def _behind(self, now: float) -> bool:
-        patience = self.limits.behind
-        return patience > 0 and any(now - since >= patience for since in self._busy_since.values())
+        if not self.limits.behind or now >= self._watchful_until:
+            return False
+        return self._late or (self._came is not None and now - self._came > LATE)  # work on those before counts too
 
     def _token(self, now: float) -> bool:
         """A bucket that holds one second's worth of calls."""

@@ -24,6 +24,13 @@ class Timed(Protocol):
     def tick(self, now: float) -> None: ...
 
 
+class Turns(Protocol):
+    """Who wants to know how long messages wait for us. ``socket`` is the number of one for datagrams."""
+
+    def reading(self, socket: int, waited: float, now: float) -> None: ...
+    def read(self) -> None: ...
+
+
 class Link(Protocol):
     """Sends messages over some transports, and brings what comes to the shell that it is opened with."""
 
@@ -44,9 +51,9 @@ class Shell:
         dispatch: Callable[[SipEvent], None],
         counters: Counter[str],
         also: Sequence[Timed] = (),
-        turns: Callable[[int, bool, float], None] = lambda socket, all_of_it, now: None,
+        turns: Turns | None = None,
     ) -> None:
-        """``turns`` is told whenever a datagram socket, by its number, was read: whether to its end, and when."""
+        """``turns`` is told of every turn in which datagrams are read."""
         self.endpoint, self.counters = endpoint, counters
         self._clock, self._dispatch, self._turns = clock, dispatch, turns
         self._timed: tuple[Timed, ...] = (endpoint, *also)
@@ -79,9 +86,15 @@ class Shell:
         """A message, whole."""
         self.endpoint.receive(data, source, self.now())
 
-    def read(self, socket: int, all_of_it: bool) -> None:
-        """A turn of reading is over: messages are left where it was not ``all_of_it``."""
-        self._turns(socket, all_of_it, self.now())
+    def reading(self, socket: int, waited: float) -> None:
+        """Messages are about to be received; the first has waited for us so many seconds."""
+        if self._turns is not None:
+            self._turns.reading(socket, waited, self.now())
+
+    def read(self) -> None:
+        """As many messages as one turn takes have been received."""
+        if self._turns is not None:
+            self._turns.read()
 
     def unreachable(self, destination: Address) -> None:
         """The network refused what was sent there."""

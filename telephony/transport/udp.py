@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import struct
+import time
 from collections.abc import Sequence
 
 from telephony.sip.address import Address, Transport
@@ -20,6 +22,9 @@ BATCH = 64
 MAX_DATAGRAM = 65_535
 _IP_RECVERR = (socket.IPPROTO_IP, 11)  # linux/in.h; the socket module has no name for it
 _IPV6_RECVERR = (socket.IPPROTO_IPV6, 25)
+_TIMESTAMP = (socket.SOL_SOCKET, 35)  # asm-generic/socket.h: SO_TIMESTAMPNS, a struct timespec with each datagram
+_TIMESPEC = struct.Struct("@qq")
+_CONTROL = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 def bind(address: Address, buffer: int) -> socket.socket:
@@ -28,6 +33,7 @@ def bind(address: Address, buffer: int) -> socket.socket:
     # A burst of calls must fit while Python is busy elsewhere; the kernel grants up to net.core.[rw]mem_max.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+    sock.setsockopt(*_TIMESTAMP, 1)
     sock.setsockopt(*(_IPV6_RECVERR if sock.family == socket.AF_INET6 else _IP_RECVERR), 1)
     return sock
 
@@ -40,6 +46,8 @@ class Datagrams:
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self._sockets = list(sockets)
         self._polls: list[select.epoll] = []
+        self._emptied = [0.0] * len(self._sockets)
+        """Processor time that we had used when each socket was read to its end last."""
 
     async def open(self, shell: Shell) -> None:
         self._shell = shell
@@ -76,22 +84,25 @@ class Datagrams:
             sock.sendto(data, (to.host, to.port))
 
     def _readable(self, sock: socket.socket, number: int) -> None:
-        shell, all_of_it = self._shell, True
+        shell = self._shell
         for count in range(BATCH):
             try:
-                data, source = sock.recvfrom(MAX_DATAGRAM)
+                if count == 0:
+                    data, control, _, source = sock.recvmsg(MAX_DATAGRAM, _CONTROL)
+                    shell.reading(number, self._waited(number, control))
+                else:
+                    data, source = sock.recvfrom(MAX_DATAGRAM)
             except BlockingIOError:
                 if count == 0:  # woken without a datagram: there is an error to be read
                     self._read_errors(sock, number)
+                self._emptied[number] = time.thread_time()
                 break
             except OSError:
                 self._read_errors(sock, number)
                 continue
             shell.counters["datagrams_in"] += 1
             shell.received(data, Address(source[0], source[1], Transport.UDP, number))
-        else:
-            all_of_it = False
-        shell.read(number, all_of_it)
+        shell.read()
         shell.flush()
 
     def _read_errors(self, sock: socket.socket, number: int) -> None:
@@ -103,3 +114,17 @@ class Datagrams:
                 return
             self._shell.counters["icmp_errors"] += 1
             self._shell.unreachable(Address(refused[0], refused[1], Transport.UDP, number))
+
+    def _waited(self, number: int, control: Sequence[tuple[int, int, bytes]]) -> float:
+        """Seconds that a message has waited for us. Of the time since it came, which the kernel wrote on it, only what
+        we were at work counts: while the machine runs others, refusing calls would make nobody wait less."""
+        return min(_age(control), time.thread_time() - self._emptied[number])
+
+
+def _age(control: Sequence[tuple[int, int, bytes]]) -> float:
+    """Seconds since a datagram came; below 0 where somebody has set the machine's clock back meanwhile."""
+    for level, kind, stamp in control:
+        if (level, kind) == _TIMESTAMP and len(stamp) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            return time.time() - float(seconds + nanoseconds / 1e9)
+    return 0.0

@@ -25,7 +25,7 @@ PATIENT = 0.5
 def goodput(rate: float, overload: Overload, seconds: float = 8.0) -> tuple[float, float]:
     """Calls a second that were taken in time, and the longest that any taken call had waited. Arrivals are even; the
     server reads up to BATCH at a time."""
-    now, arrived, taken, longest = 0.0, 0, 0, 0.0
+    now, emptied, arrived, taken, longest = 0.0, 0.0, 0, 0, 0.0
     waiting: deque[float] = deque()
     while now < seconds:
         while arrived / rate <= now:
@@ -34,6 +34,7 @@ def goodput(rate: float, overload: Overload, seconds: float = 8.0) -> tuple[floa
         if not waiting:
             now = arrived / rate
             continue
+        overload.reading(0, now - max(waiting[0], emptied), now)
         batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
         for came in batch:
             refused = overload.refuses(0, now)
@@ -41,7 +42,8 @@ def goodput(rate: float, overload: Overload, seconds: float = 8.0) -> tuple[floa
             if not refused and now - came < PATIENT:
                 taken += 1
                 longest = max(longest, now - came)
-        overload.read(0, not waiting and arrived / rate > now, now)
+        overload.read()
+        emptied = emptied if waiting else now
     return taken / seconds, longest
 
 
@@ -50,7 +52,15 @@ def test_beyond_its_capacity_it_serves_nearly_as_many_as_at_its_best(times: floa
     capacity = 1 / SERVED
     taken, longest = goodput(times * capacity, Overload(LoadLimits()))
     assert taken > 0.8 * capacity if times > 2 else taken > 0.9 * capacity
-    assert longest < 0.45, "nobody who was taken has called again meanwhile"
+    assert longest < 0.25, "nobody who was taken has called again meanwhile, nor is about to"
+
+
+def test_once_it_is_known_that_there_are_too_many_nobody_waits_for_long() -> None:
+    overload = Overload(LoadLimits())
+    goodput(2 / SERVED, overload, 1.0)
+    taken, longest = goodput(2 / SERVED, overload, 2.0)
+    assert taken > 0.9 / SERVED
+    assert longest < 0.02
 
 
 def test_without_the_controller_it_would_serve_nobody_in_time() -> None:
@@ -65,13 +75,33 @@ def test_within_its_capacity_nobody_is_refused() -> None:
 
 def test_a_burst_that_is_over_soon_is_taken_whole() -> None:
     overload = Overload(LoadLimits(behind=0.1))
-    overload.read(0, False, 10.0)
-    assert overload.refuses(0, 10.05) == 0
-    assert overload.refuses(0, 10.11) > 0
-    overload.read(1, True, 10.12)
-    assert overload.refuses(0, 10.12) > 0, "that was another socket"
-    overload.read(0, True, 10.12)
-    assert overload.refuses(0, 10.12) == 0
+    overload.reading(0, 0.08, 10.0)
+    assert overload.refuses(0, 10.0) == 0
+    overload.reading(0, 0.08, 10.09)
+    assert overload.refuses(0, 10.09) == 0
+    overload.reading(0, 0.0, 10.1)  # read in time: what was late before is over
+    overload.reading(0, 0.08, 10.15)
+    assert overload.refuses(0, 10.15) == 0
+    overload.reading(1, 0.0, 10.24)  # that is another socket
+    overload.reading(0, 0.08, 10.26)
+    assert overload.refuses(0, 10.26) > 0
+
+
+def test_after_a_queue_that_stood_only_the_late_are_refused_and_soon_nobody() -> None:
+    overload = Overload(LoadLimits(behind=0.1))
+    for now in (10.0, 10.1, 10.105):
+        overload.reading(0, 0.02, now)
+    assert overload.refuses(0, 10.105) > 0
+    overload.reading(0, 0.001, 10.11)
+    assert overload.refuses(0, 10.11) == 0, "who comes in time is taken"
+    assert overload.refuses(0, 10.12) > 0, "who has waited while those before were taken is not"
+    overload.read()
+    assert overload.refuses(0, 10.13) == 0, "a call that comes over a stream was not in that queue"
+    overload.reading(0, 0.02, 10.2)
+    assert overload.refuses(0, 10.2) > 0, "and a queue that builds up again is cut at once"
+    overload.reading(0, 0.001, 10.3)
+    overload.reading(0, 0.02, 20.0)
+    assert overload.refuses(0, 20.0) == 0, "long after, it may be a burst"
 
 
 def test_no_more_calls_a_second_than_the_limit_and_one_second_of_them_at_once() -> None:
