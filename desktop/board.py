@@ -15,7 +15,8 @@ class Board(Protocol):
     """What the web application needs to know of the hotline at this moment."""
 
     def snapshot(self) -> Mapping[str, object]:
-        """``now`` (Unix time), ``calls``, ``queues`` and ``agents`` as lists of objects: JSON values only."""
+        """``now`` (Unix time), ``calls``, ``queues``, ``agents`` and ``clicks`` as lists of objects:
+        JSON values only."""
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call ``changed`` after every change; returns what ends the subscription."""
@@ -35,6 +36,7 @@ class RouterBoard:
             "calls": [asdict(call) for call in self._live.all()],
             "queues": [asdict(queue) for queue in board.queues],
             "agents": [asdict(agent) for agent in board.agents],
+            "clicks": [asdict(click) for click in self._live.clicks.all()],
         }
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:

@@ -29,10 +29,10 @@ class DiallingDesk:
         return [web.post("/api/agents/{id}/calls", self.post)]
 
     async def post(self, request: web.Request) -> web.Response:
-        """``{"to": "13900000000"}``: 202 with the call's id, and the events of the call tell what comes of it."""
+        """``{"to": "13900000000"}``: 202 with the call's id; the board's ``clicks`` tell what comes of it."""
         to = (await read_json(request)).get("to")
         if not isinstance(to, str) or not 0 < len(to.strip()) <= LONGEST:
-            return problem(400, 'say whom to dial: "to": "13900000000"')
+            return problem(400, '请填写要拨打的号码 Say whom to dial: "to": "13900000000"')
         try:
             call_id = self._diallers.dial(request.match_info["id"], to.strip())
         except Refused as refused:

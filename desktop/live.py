@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from calls import Event
+from desktop.clicks import Clicks
 
 
 class Stage(StrEnum):
@@ -40,9 +41,10 @@ class LiveCall:
 
 
 class LiveCalls:
-    """Fed with every event by ``note``; holds only calls that are not over."""
+    """Fed with every event by ``note``; holds only calls that are not over, and what became of ``clicks``."""
 
     def __init__(self) -> None:
+        self.clicks = Clicks()
         self._calls: dict[str, LiveCall] = {}
         self._watchers: set[Callable[[], None]] = set()
 
@@ -62,20 +64,26 @@ class LiveCalls:
         """Fold one event. Kinds that change nothing here are passed over."""
         if event.call_id is None:
             return
+        folded = self._fold(event.call_id, event)
+        if self.clicks.note(event) or folded:
+            for changed in tuple(self._watchers):
+                changed()
+
+    def _fold(self, call_id: str, event: Event) -> bool:
+        """Whether it changed anything."""
         if event.kind == "call.invited":
-            self._calls[event.call_id] = _invited(event.call_id, event)
+            self._calls[call_id] = _invited(call_id, event)
         elif event.kind == "call.ended":
-            self._calls.pop(event.call_id, None)
-        elif event.call_id not in self._calls:
-            return
+            self._calls.pop(call_id, None)
+        elif call_id not in self._calls:
+            return False
         elif event.kind in _SUPERVISED:
-            _supervised(self._calls[event.call_id], event)
-        elif event.kind not in _STAGES:
-            return
+            _supervised(self._calls[call_id], event)
+        elif event.kind in _STAGES:
+            _advance(self._calls[call_id], event)
         else:
-            _advance(self._calls[event.call_id], event)
-        for changed in tuple(self._watchers):
-            changed()
+            return False
+        return True
 
 
 def _invited(call_id: str, event: Event) -> LiveCall:

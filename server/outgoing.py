@@ -120,7 +120,8 @@ class OwnCall:
         parts, called = self.parts, parse_number(self.call.called)
         try:
             async with self._held:
-                self.phone = await parts.telephony.ring(self.user, call=self.call, shown=called, name=CLICKED)
+                self.phone = await parts.telephony.ring(
+                    self.user, call=self.call, shown=called, name=CLICKED, answer_within=parts.own_calls.ring_seconds)
                 self.diary.note("agent.answered")
                 self._held.push_async_callback(self.phone.hang_up)
                 parts.telephony.belongs(self.call, self.phone)

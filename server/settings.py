@@ -110,8 +110,11 @@ class OwnCalls:
     """Time for notes after an outside number, before a queue offers the next call."""
     wrap_up_house_seconds: float = 0.0
     """The same after a colleague or a queue."""
+    ring_seconds: float = 20.0
+    """How long an agent's own phone rings after a click at the desktop."""
 
     def __post_init__(self) -> None:
+        _seconds("[own_calls] ring_seconds", self.ring_seconds)
         for name in ("wrap_up_seconds", "wrap_up_house_seconds"):
             if not 0 <= getattr(self, name) <= 3600:
                 raise ConfigError(f"[own_calls] {name}", f"{getattr(self, name):g} is not possible",

@@ -6,9 +6,19 @@ const STATES = { offline: "离线 Offline", idle: "空闲 Idle", ringing: "振�
 const STAGES = { arriving: "接入 Arriving", flow: "自助 Self-service", waiting: "等待 Waiting", ringing: "振铃 Ringing",
   dialling: "外呼 Dialling", talking: "通话 Talking" };
 const MODES = { monitor: "旁听 Listen", coach: "密语 Coach", barge: "强插 Barge in", take_over: "接管 Take over" };
+const CLICKED = { phone: "您的话机正在振铃，请接听 Your phone rings: answer it", dialling: "正在呼叫 Calling",
+  talking: "已接通 Connected", over: "通话已结束 The call is over" };
+// SIP status → why, at the agent's own phone and at whom the agent wants.
+const AT_PHONE = { 408: "您的话机无人接听 Your phone was not answered",
+  480: "您的话机联系不上 Your phone cannot be reached", 486: "您的话机忙或拒接 Your phone is busy, or refused",
+  603: "您的话机拒接 Your phone refused" };
+const AT_TARGET = { 403: "不允许拨打此号码 This number may not be dialled", 404: "号码不存在 There is no such number",
+  408: "对方无人接听 Nobody answered", 480: "对方无人接听 Nobody answered", 484: "号码不完整 The number is incomplete",
+  486: "对方忙 Busy", 503: "线路不可用 No line is available", 600: "对方忙 Busy", 603: "对方拒接 Declined" };
 const LONG_WAIT = 60;
 const byId = (id) => document.getElementById(id);
 let board = null;
+let clicked = ""; // the call that was asked for on this page
 let ahead = 0; // seconds by which this machine's clock is before the server's
 
 const now = () => Date.now() / 1000 - ahead;
@@ -100,6 +110,44 @@ function callRow(call) {
     text(title), text(agent), supervision(call), clock(call.since, call.stage === "waiting"), clock(call.began)]);
 }
 
+function sayDialled(words, failed) {
+  byId("dialled").textContent = words;
+  byId("dialled").dataset.failed = failed ? "yes" : "no";
+}
+
+function showClick() {
+  const click = board?.clicks.find((one) => one.id === clicked);
+  if (!click) return;
+  const why = (click.failed_at === "phone" ? AT_PHONE : AT_TARGET)[click.status];
+  if (click.stage === "failed") sayDialled(why ?? `未接通 Not answered (${click.status})`, true);
+  else sayDialled(CLICKED[click.stage], false);
+}
+
+async function dial(event) {
+  event.preventDefault();
+  clicked = "";
+  sayDialled("", false);
+  const path = `/api/agents/${encodeURIComponent(byId("dialler").value)}/calls`;
+  try {
+    const answer = await fetch(path, { method: "POST", body: JSON.stringify({ to: byId("target").value }) });
+    const told = await answer.json();
+    if (!answer.ok) return sayDialled(told.problem, true);
+    clicked = told.id;
+    showClick();
+  } catch {
+    sayDialled("服务器没有回应 The server does not answer", true);
+  }
+}
+
+function diallers(people) {
+  const select = byId("dialler");
+  const names = people.map((agent) => [agent.id, agent.id === agent.name ? agent.id : `${agent.name} ${agent.id}`]);
+  if (select.dataset.names === String(names)) return; // a list that is open stays open
+  const chosen = select.value || localStorage.getItem("dialler");
+  select.replaceChildren(...names.map(([id, name]) => new Option(name, id, false, id === chosen)));
+  select.dataset.names = names;
+}
+
 function show() {
   const { calls, queues, agents } = board;
   const people = agents.filter((agent) => !agent.fixed);
@@ -110,6 +158,8 @@ function show() {
   byId("sum-idle").textContent = `${people.filter((agent) => agent.state === "idle").length}/${people.length}`;
   fill(byId("queues"), queues.map(queueRow), 9);
   fill(byId("calls"), calls.map(callRow), 8);
+  diallers(people);
+  showClick();
   byId("agents").replaceChildren(...agents.map(agentCard));
   tick();
 }
@@ -149,5 +199,7 @@ byId("seat").addEventListener("input", () => {
   localStorage.setItem("seat", byId("seat").value.trim());
   if (board) show();
 });
+byId("dial").addEventListener("submit", dial);
+byId("dialler").addEventListener("change", () => localStorage.setItem("dialler", byId("dialler").value));
 setInterval(tick, 1000);
 connect();

@@ -73,7 +73,7 @@ async def test_another_site_s_page_cannot_watch_with_our_cookie(stranger: Client
     assert refused.value.status == 401
     own = str(stranger.make_url("/").origin())
     async with stranger.ws_connect("/api/live", headers={**cookie, "Origin": own}) as socket:
-        assert set(await socket.receive_json()) == {"now", "calls", "queues", "agents"}
+        assert set(await socket.receive_json()) == {"now", "calls", "queues", "agents", "clicks"}
 
 
 async def test_queues_and_agents(supervisor: Client, office: Office) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from calls import Call, Caller, Event, Identity, Sound, SystemClock, ToQueue
+from desktop import LiveCalls
 from ivr.voice import Voice
 from recordings import Vault
 from routing import Agent, Queue, Router, State
@@ -64,6 +65,7 @@ class Desk:
     board: Switchboard
     parts: Parts
     log: Memory
+    live: LiveCalls
 
     @property
     def events(self) -> list[Event]:
@@ -137,7 +139,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, *carriers: Sipp) -> AsyncIterator[Desk]:
+async def desk(folder: Path, *carriers: Sipp, own: OwnCalls = OWN) -> AsyncIterator[Desk]:
     """While inside, agents' phones may register and call; ``carriers`` take calls out of the house, the first first."""
     trunks = [Trunk("carrier", (ip_network("127.0.0.2/32"),), trusted=True)]
     trunks += [Trunk(f"out{place}", outbound=Address(each.ip, each.port), probe=Probe(every=0), priority=place)
@@ -146,13 +148,14 @@ async def desk(folder: Path, *carriers: Sipp) -> AsyncIterator[Desk]:
     async with running(trunks=tuple(trunks), outside=tolls, agent_silence=5.0, t1=0.5) as board:
         board.book.replace([account(agent.phone, display_name=agent.name) for agent in AGENTS])
         clock, log, database = SystemClock(), Memory(), Database("postgresql://nobody@127.0.0.1:9/nowhere")
-        chronicle = Chronicle(cast(EventLog, log), lambda event: None)
-        router = Router(board.telephony, log, clock, QUEUES, AGENTS)
+        live = LiveCalls()
+        chronicle = Chronicle(cast(EventLog, log), live.note)
+        router = Router(board.telephony, chronicle, clock, QUEUES, AGENTS)
         board.telephony.phones.subscribe(router.phone_changed)
         voice = Voice(None, folder / "cache", folder / "prompts")
         vault, music = Vault(folder / "recordings", database, clock), Sound(b"\x10\x20" * 800)
-        parts = Parts(clock, database, chronicle, board.telephony, router, vault, voice, None, {}, {}, music, OWN)
-        here = Desk(board, parts, log)
+        parts = Parts(clock, database, chronicle, board.telephony, router, vault, voice, None, {}, {}, music, own)
+        here = Desk(board, parts, log, live)
         board.serve = here.serve
         try:
             yield here
