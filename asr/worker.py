@@ -26,11 +26,10 @@ from asr.process import MAX_MESSAGE
 from asr.recogniser import SpeechEvent
 from asr.vad import FRAME_BYTES, FRAME_SECONDS
 from calls.errors import ModelError
+from media.pieces import PieceReader
 
 NICE = 5
 _TICK = 0.1
-_LONGEST_PIECE = 5 * FRAME_BYTES
-"""A datagram of audio: 100 ms."""
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +39,7 @@ class Ear:
     id: int
     audio: socket.socket
     listener: Listener
+    pieces: PieceReader
 
 
 class Worker:
@@ -81,7 +81,7 @@ class Worker:
     def _listen(self, ear_id: int, fd: int, phrases: Sequence[str]) -> None:
         audio = socket.socket(fileno=fd)
         audio.setblocking(False)
-        ear = Ear(ear_id, audio, Listener(self._engine, phrases))
+        ear = Ear(ear_id, audio, Listener(self._engine, phrases), PieceReader(audio))
         self._ears[ear_id] = ear
         asyncio.get_running_loop().add_reader(audio, self._hear, ear)
 
@@ -92,7 +92,7 @@ class Worker:
 
     def _hear(self, ear: Ear) -> None:
         """Take all waiting frames. When we are late, the earlier ones arrived a frame's time apart before ``now``."""
-        frames = read_all(ear.audio)
+        frames = waiting_frames(ear.pieces)
         now = time.monotonic()
         for waiting, frame in zip(range(len(frames) - 1, -1, -1), frames, strict=True):
             if event := ear.listener.frame(frame, now - waiting * FRAME_SECONDS):
@@ -130,17 +130,13 @@ class Worker:
         send(self._control, {"id": ear.id, **pack(event)})
 
 
-def read_all(audio: socket.socket) -> list[bytes]:
-    """The frames that wait; a datagram holds one or a few of them."""
+def waiting_frames(pieces: PieceReader) -> list[bytes]:
+    """The frames that wait. What we were too slow for is silence, so that the others keep their times."""
     frames: list[bytes] = []
-    while True:
-        try:
-            piece = audio.recv(_LONGEST_PIECE)
-        except BlockingIOError:
-            return frames
-        if not piece:  # a zero-length datagram is no audio
-            return frames
-        frames += [piece[begin : begin + FRAME_BYTES] for begin in range(0, len(piece), FRAME_BYTES)]
+    for missing, pcm in pieces.waiting():
+        frames += [bytes(FRAME_BYTES)] * (2 * missing // FRAME_BYTES)
+        frames += [pcm[begin : begin + FRAME_BYTES] for begin in range(0, len(pcm), FRAME_BYTES)]
+    return frames
 
 
 def send(control: socket.socket, message: dict[str, Any]) -> None:

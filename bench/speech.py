@@ -26,6 +26,7 @@ from asr.vad import FRAME_BYTES, FRAME_SECONDS
 from bench.report import write
 from calls.speech import Heard
 from ivr.voice import Voice, VoiceSpec
+from media.pieces import Piece
 from media.wav import read_sound
 from server.models import Chosen, ModelSettings, Places, choose
 
@@ -136,7 +137,7 @@ async def _speak(listening: Listening, sound: bytes) -> None:
     for index, frame in enumerate(_frames(sound)):
         await asyncio.sleep(began + FRAME_SECONDS * index - time.monotonic())
         try:
-            os.write(listening.fd, frame)
+            os.write(listening.fd, bytes(Piece(FRAME_BYTES // 2 * index, frame)))
         except ConnectionRefusedError:  # the sentence was over before the recording
             return
 

@@ -76,10 +76,11 @@ class Phone(Protocol):
         """Drop the keys that were pressed and not yet read."""
 
     def tapped(self, fd: int) -> AbstractContextManager[None]:
-        """While inside, copy what this party says to ``fd`` (datagram socket): 8 kHz s16le PCM, each
-        datagram one or a few times 20 ms (320 bytes).
+        """While inside, copy what this party says to ``fd`` (datagram socket): 8 kHz s16le PCM, each datagram one or a
+        few times 20 ms (320 bytes) behind 8 bytes that tell their position (``media.pieces``).
 
-        The descriptor stays the caller's to close, after the block. Full sockets drop and count; audio never waits.
+        The descriptor stays the caller's to close, after the block. Whoever reads too slowly loses what is more than
+        four seconds old, and sees from the positions how much that was; audio never waits.
         """
 
     def echoing(self) -> AbstractContextManager[None]:

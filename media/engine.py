@@ -294,8 +294,11 @@ class MediaEngine(Protocol):
 
     def open_tap(self, fd: int, *, piece_ms: int = 20, rate: int = 8000) -> Node:
         """A listener whose audio goes to the datagram socket ``fd`` (duplicated) in pieces of ``piece_ms`` (20, 40 …
-        100). Longer pieces come later and cost less. At a ``rate`` of 16000 it hears the whole band of G.722, Opus and
-        wide L16; a mix, and other codecs, are brought to that rate.
+        100), each a ``media.pieces.Piece``. Longer pieces come later and cost less. At a ``rate`` of 16000 it hears the
+        whole band of G.722, Opus and wide L16; a mix, and other codecs, are brought to that rate.
+
+        A reader that is slow finds the last four seconds: older pieces are dropped and counted, and the positions of
+        those that come tell how much is missing. Few pieces wait in the socket, whose send buffer is made small.
 
         Packets are put in order: what comes behind a hole waits 40 to 200 ms for what is missing, which is then made
         up. Silence that is not sent is filled in, so that the time line goes on."""
@@ -308,7 +311,7 @@ class MediaEngine(Protocol):
         """Send one RFC 4733 key press to the far end of the leg."""
 
     def tap_drops(self, tap: Node) -> int:
-        """How many pieces the tap's reader was too slow to take."""
+        """How many pieces the tap's reader was too slow to take, or was gone for."""
 
     def stats(self, leg: Node) -> LegStats:
         """Counters of a leg, and what its far end says of the line."""

@@ -8,9 +8,8 @@ from contextlib import ExitStack
 
 from asr.vad import FRAME_BYTES, VoiceDetector
 from calls import Phone
+from media.pieces import PieceReader
 
-_LONGEST = 8 * FRAME_BYTES
-"""Bytes of the longest piece that a tap writes: 100 ms, and room."""
 _STARTS = 5
 """Voiced frames of 20 ms in a row that are speech, not a click."""
 
@@ -30,7 +29,7 @@ class Ears:
             end.setblocking(False)
             self._stack.enter_context(end)
         self._stack.enter_context(self._phone.tapped(theirs.fileno()))
-        self._loop.add_reader(ours, self._piece, ours)
+        self._loop.add_reader(ours, self._listen, PieceReader(ours))
         self._stack.callback(self._loop.remove_reader, ours)
         return self
 
@@ -52,10 +51,12 @@ class Ears:
         self._began.clear()
         self._run = 0
 
-    def _piece(self, ours: socket.socket) -> None:
-        piece = ours.recv(_LONGEST)
-        for at in range(0, len(piece), FRAME_BYTES):
-            self._frame(piece[at : at + FRAME_BYTES])
+    def _listen(self, reader: PieceReader) -> None:
+        for missing, pcm in reader.waiting():
+            if missing:
+                self._run = 0
+            for at in range(0, len(pcm), FRAME_BYTES):
+                self._frame(pcm[at : at + FRAME_BYTES])
 
     def _frame(self, frame: bytes) -> None:
         self._run = self._run + 1 if self._vad.voiced(frame) else 0

@@ -110,11 +110,11 @@ void Desk::check_tap(int piece_ms, int rate) {
         throw std::invalid_argument("a tap's pieces are 20, 40, 60, 80 or 100 ms");
 }
 
-int Desk::add_tap(int piece_ms, int rate, int socket) {
+Tap& Desk::add_tap(int piece_ms, int rate, int socket) {
     Tap* tap = new Tap(++last_id_, piece_ms, rate, socket);
     nodes_[tap->id] = tap;
     homes_.open(*tap);
-    return tap->id;
+    return *tap;
 }
 
 void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
@@ -262,7 +262,7 @@ LegReport Desk::stats(int id) const {
 std::int64_t Desk::tap_drops(int id) const {
     Node& found = node(id);
     if (found.kind != Kind::tap) throw NoSuchNode(id);
-    return static_cast<Tap&>(found).dropped.get();
+    return static_cast<Tap&>(found).pieces.dropped.get();
 }
 
 }  // namespace media

@@ -54,7 +54,7 @@ class Desk {
     Leg& add_leg(Beginning with, LegSockets sockets = {});
     int open_player();
     Recorder& add_recorder(bool mask_tones = false, int file = -1);
-    int add_tap(int piece_ms, int rate = 8000, int socket = -1);
+    Tap& add_tap(int piece_ms, int rate = 8000, int socket = -1);
 
     // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
     void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,

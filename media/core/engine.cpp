@@ -62,7 +62,8 @@ std::pair<int, int> Engine::open_recorder(const std::string& path, bool mask_ton
 int Engine::open_tap(int socket, int piece_ms, int rate) {
     refuse_when_closed();
     check_tap(piece_ms, rate);
-    return add_tap(piece_ms, rate, duplicate_datagram_socket(socket).release());
+    const int few = 8 * piece_ms * rate / 1000 * static_cast<int>(sizeof(Sample));  // pieces: the rest waits in the tap
+    return add_tap(piece_ms, rate, duplicate_datagram_socket(socket, few).release()).id;
 }
 
 std::vector<Event> Engine::drain() {

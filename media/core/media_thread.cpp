@@ -237,8 +237,11 @@ void MediaThread::send_report(Leg& leg, rtp::Bytes packet) {
     send_datagram(leg.sockets.rtcp, packet, leg.reports.destination(leg.origin.remote()));
 }
 
-void MediaThread::tap(Tap& tap, std::span<const Sample> piece) {
-    if (::send(tap.socket, piece.data(), piece.size_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) tap.dropped.add(1);
+void MediaThread::tap(Tap& tap) {
+    tap.pieces.hand_over([&tap](std::span<const std::byte> datagram) {
+        if (::send(tap.socket, datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Taken::yes;
+        return errno == EAGAIN || errno == ENOBUFS ? Taken::later : Taken::never;
+    });
 }
 
 void MediaThread::recorded_all(Recorder& recorder) {

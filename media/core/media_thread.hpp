@@ -76,7 +76,7 @@ class MediaThread final : private Output {
 
     void send(Leg& leg, rtp::Bytes packet) override;
     void send_report(Leg& leg, rtp::Bytes packet) override;
-    void tap(Tap& tap, std::span<const Sample> piece) override;
+    void tap(Tap& tap) override;
     void recorded_all(Recorder& recorder) override;
     void event(const Event& event) override;
     void unsettled(Leg& leg) override;

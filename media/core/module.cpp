@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <deque>
+#include <map>
 #include <system_error>
 
 #include "engine.hpp"
@@ -78,7 +79,9 @@ class BareSwitch final : public Desk, private Output {
     }
     int open_tap(int piece_ms, int rate) {
         check_tap(piece_ms, rate);
-        return add_tap(piece_ms, rate);
+        Tap& tap = add_tap(piece_ms, rate);
+        taps_[tap.id] = &tap;
+        return tap.id;
     }
 
     void advance(Nanos now) {
@@ -106,7 +109,10 @@ class BareSwitch final : public Desk, private Output {
 
     nb::list take_reports() { return std::exchange(reports_, nb::list()); }
     nb::list take_sent() { return std::exchange(sent_, nb::list()); }
-    nb::list take_tapped() { return std::exchange(tapped_, nb::list()); }
+    nb::list take_tapped() {
+        for (const auto& [id, tap] : taps_) take(*tap);
+        return std::exchange(tapped_, nb::list());
+    }
     nb::list take_recorded() {
         for (Recorder* recorder : recorders_) write(*recorder);
         return std::exchange(recorded_, nb::list());
@@ -129,9 +135,7 @@ class BareSwitch final : public Desk, private Output {
         const Address to = leg.reports.destination(leg.origin.remote());
         reports_.append(nb::make_tuple(leg.id, bytes_of(packet, packet.size()), ip_text(to), to.port));
     }
-    void tap(Tap& tap, std::span<const Sample> piece) override {
-        tapped_.append(nb::make_tuple(tap.id, bytes_of(piece, piece.size())));
-    }
+    void tap(Tap&) override {}  // whoever reads it takes what is there
     void recorded_all(Recorder& recorder) override {
         write(recorder);
         std::erase(recorders_, &recorder);
@@ -143,8 +147,19 @@ class BareSwitch final : public Desk, private Output {
     void arrived(Leg&) override {}
     void left(Handover&) override {}
     void closed_leg(Leg& leg) override { delete &leg; }
-    void closed_tap(Tap& tap) override { delete &tap; }
+    void closed_tap(Tap& tap) override {
+        take(tap);
+        taps_.erase(tap.id);
+        delete &tap;
+    }
     void closed(Parcel& parcel) override { delete &parcel; }
+
+    void take(Tap& tap) {
+        tap.pieces.hand_over([&](std::span<const std::byte> datagram) {
+            tapped_.append(nb::make_tuple(tap.id, bytes_of(datagram, datagram.size())));
+            return Taken::yes;
+        });
+    }
 
     // What the writer thread does elsewhere, in blocks of 20 ms.
     void write(Recorder& recorder) {
@@ -161,6 +176,7 @@ class BareSwitch final : public Desk, private Output {
     const Nanos lag_;
     Nanos now_ = 0;
     std::vector<Recorder*> recorders_;
+    std::map<int, Tap*> taps_;
     nb::list sent_, reports_, tapped_, recorded_;
     std::vector<Event> events_;
 };

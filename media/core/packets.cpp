@@ -191,7 +191,8 @@ void Switch::tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samp
         if (tap.scale == 2 && wide) continue;  // it gets the whole band
         std::array<Sample, 2 * rtp::max_payload> room;
         tap.hear({leg.id, leg.in.epoch}, timestamp, tap.scaled_up(samples, room), cell->gain, leg.in.missing > 0,
-                 sample_at(now_), pieces_of(tap));
+                 sample_at(now_));
+        hand_over(tap);
     }
 }
 
@@ -206,8 +207,9 @@ void Switch::tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload) {
         for (Cell* cell = leg.column; cell != nullptr && !samples.empty(); cell = cell->next_in_column) {
             if (!taps(*cell, leg)) continue;
             Tap& tap = static_cast<Tap&>(cell->listener);
-            if (tap.scale == 2)
-                tap.hear({leg.id, leg.in.epoch}, from, samples, cell->gain, lost, sample_at(now_), pieces_of(tap));
+            if (tap.scale != 2) continue;
+            tap.hear({leg.id, leg.in.epoch}, from, samples, cell->gain, lost, sample_at(now_));
+            hand_over(tap);
         }
     };
     std::array<Sample, 2 * rtp::max_payload> room;

@@ -101,14 +101,16 @@ Descriptor create_file(const char* path) {
     return checked(open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0640), path);
 }
 
-Descriptor duplicate_datagram_socket(int socket) {
+Descriptor duplicate_datagram_socket(int socket, int send_buffer) {
     int type = 0;
     socklen_t size = sizeof type;
     if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
         throw std::system_error(errno, std::system_category(), "tap");
     if (type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         throw std::invalid_argument("a tap needs a datagram socket (SOCK_DGRAM or SOCK_SEQPACKET), connected");
-    return checked(fcntl(socket, F_DUPFD_CLOEXEC, 0), "tap");
+    Descriptor copy = checked(fcntl(socket, F_DUPFD_CLOEXEC, 0), "tap");
+    set(copy, SOL_SOCKET, SO_SNDBUF, send_buffer);
+    return copy;
 }
 
 bool connect_socket(int socket, Address to) {

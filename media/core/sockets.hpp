@@ -50,7 +50,8 @@ Descriptor open_eventfd();
 Descriptor open_timer();
 Descriptor open_epoll();
 Descriptor create_file(const char* path);
-Descriptor duplicate_datagram_socket(int socket);  // non-blocking sends are asked for at each send
+// `send_buffer`: bytes that wait in it at most, as SO_SNDBUF counts them. Non-blocking sends are asked for at each send.
+Descriptor duplicate_datagram_socket(int socket, int send_buffer);
 
 // From now on this socket gets what comes from there, and nothing else; what else comes to its port, also to another of
 // our own addresses, is for the socket beside it. The kernel looks up the way only once, which is a third of what sending

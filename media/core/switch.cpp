@@ -50,7 +50,8 @@ void Switch::fill_silence() {
         for (Cell* cell = leg->column; cell != nullptr; cell = cell->next_in_column) {
             if (!taps(*cell, *leg)) continue;
             Tap& tap = static_cast<Tap&>(cell->listener);
-            tap.pass({leg->id, leg->in.epoch}, leg->noise, now, pieces_of(tap));
+            tap.pass({leg->id, leg->in.epoch}, leg->noise, now);
+            hand_over(tap);
         }
         if (!leg->noise.on()) continue;
         for (Frame frame; leg->silent_from + frame_samples <= now; leg->silent_from += frame_samples) {
@@ -176,6 +177,7 @@ void Switch::close(Player& player) {
 
 void Switch::close(Tap& tap) {
     detach(tap);
+    hand_over(tap);
     output_.closed_tap(tap);
 }
 

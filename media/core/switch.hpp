@@ -23,7 +23,7 @@ class Output {
   public:
     virtual void send(Leg& leg, rtp::Bytes packet) = 0;
     virtual void send_report(Leg& leg, rtp::Bytes packet) = 0;  // RTCP, to `leg.reports.destination`
-    virtual void tap(Tap& tap, std::span<const Sample> piece) = 0;
+    virtual void tap(Tap& tap) = 0;  // pieces wait; those that are not taken are offered again
     virtual void recorded_all(Recorder& recorder) = 0;  // after this the recorder belongs to whoever took it
     virtual void event(const Event& event) = 0;
     virtual void unsettled(Leg& leg) = 0;  // where its packets come from is open again
@@ -124,8 +124,8 @@ class Switch {
     void adopt(Switch& guests);
     void fill_silence();
     void check_silence();
-    auto pieces_of(Tap& tap) {
-        return [this, &tap](std::span<const Sample> piece) { output_.tap(tap, piece); };
+    void hand_over(Tap& tap) {
+        if (tap.pieces.waiting()) output_.tap(tap);
     }
     // Is this cell a tap that gets what the leg says as it comes?
     static bool taps(const Cell& cell, const Leg& leg) {

@@ -11,6 +11,7 @@
 #include "incoming.hpp"
 #include "node.hpp"
 #include "noise.hpp"
+#include "pieces.hpp"
 #include "resample.hpp"
 
 namespace media {
@@ -18,8 +19,9 @@ namespace media {
 struct Tap : Node {
     // `rate`: 8000 or 16000 samples a second.
     Tap(int id_, int piece_ms, int rate, int socket_ = -1)
-        : Node(id_, Kind::tap), socket(socket_), scale(rate / 8000), piece_(static_cast<std::size_t>(8 * piece_ms * scale)),
-          out_((piece_ + history() - 1) / piece_ * piece_ + piece_), held_(static_cast<std::size_t>(held_size)), concealment_(scale) {
+        : Node(id_, Kind::tap), socket(socket_), scale(rate / 8000),
+          pieces(static_cast<std::size_t>(8 * piece_ms * scale), static_cast<std::size_t>(kept_ms / piece_ms)),
+          held_(static_cast<std::size_t>(held_size)), concealment_(scale) {
         if (scale == 2) up_.emplace(8000, 16000);
     }
 
@@ -35,16 +37,15 @@ struct Tap : Node {
     }
 
     // Samples at this tap's rate, which begin at `timestamp` on their sender's clock of 8 kHz and came at `now` on ours.
-    // `lost`: packets before this one are missing, so that a hole is no silence. `send` gets each full piece.
-    template <typename Send>
+    // `lost`: packets before this one are missing, so that a hole is no silence.
     void hear(Stream stream, std::uint32_t timestamp, std::span<const Sample> samples, Gain gain, bool lost,
-              std::int64_t now, Send send) {
+              std::int64_t now) {
         const auto count = static_cast<std::int64_t>(samples.size());
         const std::uint32_t begins = timestamp * static_cast<std::uint32_t>(scale);
         std::int64_t at = next_ + static_cast<std::int32_t>(begins - static_cast<std::uint32_t>(next_));
         if (!anchored_ || stream != stream_ || at - next_ > far() || next_ - at > far()) {
-            flush(send);
-            if (stream == stream_ && made_ > 0) fill(made_ + (now - last_) * scale - count, send);
+            flush();
+            if (stream == stream_ && made_ > 0) fill(made_ + (now - last_) * scale - count);
             stream_ = stream;
             anchored_ = true;
             next_ = end_ = at = std::int64_t{begins};
@@ -55,60 +56,58 @@ struct Tap : Node {
         samples = samples.subspan(static_cast<std::size_t>(past));
         at += past;
         if (!waiting() && (at == next_ || !lost)) {
-            if (at > next_) fill(at - next_, send);
-            put(samples, gain, send);
+            if (at > next_) fill(at - next_);
+            pieces.put(samples, gain);
             next_ = end_ = at + count - past;
         } else {
             if (!waiting()) since_ = now;
             hold(at, samples, gain);
-            if (give(send)) since_ = now;
-            give_up(now, send);
+            if (give()) since_ = now;
+            give_up(now);
         }
         made_ = 0;
         last_ = now;
     }
 
     // A frame of a mix, at 8 kHz.
-    template <typename Send>
-    void hear_mix(std::span<const Sample> frame, Send send) {
+    void hear_mix(std::span<const Sample> frame) {
         std::array<Sample, 2 * frame_samples> room;
-        flush(send);
+        flush();
         anchored_ = false;
         stream_ = nobody;
-        put(scaled_up(frame, room), unity, send);
+        pieces.put(scaled_up(frame, room), unity);
     }
 
     // Time passes. A far end that has fallen silent is heard as noise, where it told how loud, or silence.
-    template <typename Send>
-    void pass(Stream stream, const ComfortNoise& noise, std::int64_t now, Send send) {
+    void pass(Stream stream, const ComfortNoise& noise, std::int64_t now) {
         if (stream != stream_) {
-            flush(send);
+            flush();
             anchored_ = false;
             stream_ = stream;
             made_ = 0;
             last_ = now;
         }
-        give_up(now, send);
+        give_up(now);
         noise_.follow(noise);
         const std::int64_t silent = now - last_;
         if (silent <= 0 || (made_ == 0 && silent < (noise.on() ? 2 * frame_samples : longest))) return;
-        flush(send);
+        flush();
         const std::int64_t made = made_ + silent * scale;
-        fill(made, send);
+        fill(made);
         made_ = made;
         last_ = now;
     }
 
     const int socket;  // the engine's; closed by it
-    Counter dropped;
-    const int scale;  // samples for each one of 8 kHz
+    const int scale;   // samples for each one of 8 kHz
+    Pieces pieces;
 
   private:
     static constexpr Stream nobody{-1, 0};
+    static constexpr int kept_ms = 4000;  // a recogniser may work on an utterance for so long without losing the next
     static constexpr std::int64_t held_size = 8192;          // the farthest hole, and the longest packet behind it
     static constexpr std::int64_t longest = 1600, shortest = 320;  // patience: 40 to 200 ms
 
-    std::size_t history() const { return static_cast<std::size_t>(320 * scale); }
     std::int64_t far() const { return longest * scale; }
     bool waiting() const { return end_ > next_; }
     static std::size_t place(std::int64_t at) { return static_cast<std::size_t>(at & (held_size - 1)); }
@@ -125,8 +124,7 @@ struct Tap : Node {
     }
 
     // Hand on what is next; false when nothing is.
-    template <typename Send>
-    bool give(Send send) {
+    bool give() {
         const std::int64_t before = next_;
         while (waiting() && here_[place(next_)]) {
             std::array<Sample, frame_samples> run;
@@ -138,74 +136,54 @@ struct Tap : Node {
             const auto heard = std::span(run).first(count);
             if (concealing_) concealment_.join(heard);
             concealing_ = false;
-            put(heard, unity, send);
+            pieces.put(heard, unity);
         }
         return next_ != before;
     }
 
-    template <typename Send>
-    void give_up(std::int64_t now, Send send) {
+    void give_up(std::int64_t now) {
         while (waiting() && now - since_ >= patience_) {
             patience_ = std::max<std::int64_t>(patience_ - 40, shortest);
-            conceal(send);
-            give(send);
+            conceal();
+            give();
         }
     }
 
     // The end of a stream, or of its order.
-    template <typename Send>
-    void flush(Send send) {
+    void flush() {
         while (waiting()) {
-            conceal(send);
-            give(send);
+            conceal();
+            give();
         }
     }
 
-    template <typename Send>
-    void conceal(Send send) {
+    void conceal() {
         std::int64_t hole = 0;
         while (!here_[place(next_ + hole)]) ++hole;
         next_ += hole;
         hole -= std::min(hole, made_);
         std::array<Sample, 640> past;
-        for (std::size_t i = 0; i < history(); ++i) past[i] = out_[(put_ + out_.size() - history() + i) % out_.size()];
-        concealment_.remember(std::span(past).first(history()));
+        const auto history = std::span(past).first(static_cast<std::size_t>(320 * scale));
+        pieces.last(history);
+        concealment_.remember(history);
         concealing_ = hole > 0;
         for (std::array<Sample, frame_samples> made; hole > 0; hole -= frame_samples) {
             const auto run = std::span(made).first(static_cast<std::size_t>(std::min<std::int64_t>(hole, frame_samples)));
             concealment_.fill(run);
-            put(run, unity, send);
+            pieces.put(run, unity);
         }
     }
 
     // What a far end did not send, less what has been filled in already while time passed.
-    template <typename Send>
-    void fill(std::int64_t count, Send send) {
+    void fill(std::int64_t count) {
         count -= std::min(count, std::exchange(made_, 0));
         for (Frame frame{}; count > 0; count -= frame_samples) {
             const auto run = std::span(frame).first(static_cast<std::size_t>(std::min<std::int64_t>(count, frame_samples)));
             if (noise_.on()) noise_.fill(run);
-            put(run, unity, send);
+            pieces.put(run, unity);
         }
     }
 
-    // Cut it into pieces. Those that have been sent stay in place for a while: concealment goes on from them.
-    template <typename Send>
-    void put(std::span<const Sample> samples, Gain gain, Send send) {
-        while (!samples.empty()) {
-            const auto run = std::min(samples.size(), piece_ - put_ % piece_);
-            for (std::size_t i = 0; i < run; ++i) out_[put_ + i] = saturate(scaled(samples[i], gain));
-            samples = samples.subspan(run);
-            put_ += run;
-            if (put_ % piece_ != 0) return;
-            send(std::span<const Sample>(&out_[put_ - piece_], piece_));
-            if (put_ == out_.size()) put_ = 0;
-        }
-    }
-
-    const std::size_t piece_;
-    std::vector<Sample> out_;
-    std::size_t put_ = 0;  // samples of it that are new
     Stream stream_ = nobody;
     std::int64_t next_ = 0, end_ = 0;  // on the sender's clock: what is to be handed on next, and behind all that is held
     std::int64_t last_ = 0;            // when something was last heard, or filled in

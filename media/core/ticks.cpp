@@ -50,7 +50,8 @@ void Switch::consume(Node& node, Nanos now) {
         if (!gains::mixes(tap)) return;
         Frame frame;
         mix(tap, now, frame);
-        tap.hear_mix(frame, pieces_of(tap));
+        tap.hear_mix(frame);
+        hand_over(tap);
     }
 }
 

@@ -217,7 +217,6 @@ class Core(Ticks):
         [gain] = [gain for listener, gain in self._table.column(source) if listener is tap]
         stream, now = (source.id, source.incoming.epoch), self._now // SAMPLE_NS
         tap.hear(stream, timestamp, samples, gain, now, lost=source.incoming.missing > 0)
-        self._tapped += tap.take()
 
     def _fall_silent(self, source: Leg, packet: Packet) -> None:
         timestamp, now = source.clock.samples(packet.timestamp, source.codec.clock_rate // 8000), self._now // SAMPLE_NS

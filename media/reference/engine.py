@@ -16,8 +16,11 @@ from media.native import event_of, leg_stats
 from media.reference.files import RecordingFile
 from media.reference.ports import canonical, datagram_copy, family, open_ports
 from media.reference.switch import Switch, check_tap
+from media.reference.tap import Taken
 
 _IDLE_SECONDS = 0.5
+_IN_SOCKET = 8
+"""Pieces that wait in a tap's socket; the rest waits in the tap."""
 
 
 class ReferenceEngine:
@@ -36,7 +39,6 @@ class ReferenceEngine:
         self._sockets: dict[Node, tuple[socket.socket, socket.socket]] = {}
         self._muxed: dict[Node, bool] = {}
         self._taps: dict[Node, socket.socket] = {}
-        self._tap_drops: dict[Node, int] = {}
         self._files: dict[Node, RecordingFile] = {}
         self._thread: threading.Thread | None = None
         self._closed = self._stopping = False
@@ -152,9 +154,9 @@ class ReferenceEngine:
         self._refuse_when_closed()
         with self._changing() as switch:
             check_tap(piece_ms, rate)
-            copy = datagram_copy(fd)
+            copy = datagram_copy(fd, send_buffer=_IN_SOCKET * piece_ms * rate // 1000 * 2)
             node = Node(switch.open_tap(piece_ms, rate))
-            self._taps[node], self._tap_drops[node] = copy, 0
+            self._taps[node] = copy
         return node
 
     def close_node(self, node: Node) -> None:
@@ -168,7 +170,6 @@ class ReferenceEngine:
                     opened.close()
             elif node in self._taps:
                 self._taps.pop(node).close()
-                del self._tap_drops[node]
             for left in [left for left in self._files if left not in self._switch]:
                 self._tell(self._files.pop(left).close(left))
 
@@ -185,8 +186,8 @@ class ReferenceEngine:
             return self._switch.open_nodes()
 
     def tap_drops(self, tap: Node) -> int:
-        """How many pieces the tap's reader was too slow to take."""
-        return self._tap_drops[tap]
+        with self._lock:
+            return self._switch.tap_drops(tap)
 
     # -- the thread
 
@@ -237,14 +238,19 @@ class ReferenceEngine:
             node = Node(leg)
             with suppress(OSError):
                 self._sockets[node][0 if self._muxed[node] else 1].sendto(report, (address, port))
-        for tap, piece in self._switch.take_tapped():
-            try:
-                self._taps[Node(tap)].send(piece, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            except OSError:
-                self._tap_drops[Node(tap)] += 1
+        self._switch.hand_over(self._send_piece)
         for left, start, block in self._switch.take_recorded():
             self._files[Node(left)].add(start, block)
         self._tell([event_of(told) for told in self._switch.take_events()])
+
+    def _send_piece(self, tap: int, datagram: bytes) -> Taken:
+        try:
+            self._taps[Node(tap)].send(datagram, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return Taken.LATER
+        except OSError:
+            return Taken.NEVER
+        return Taken.YES
 
     def _tell(self, events: list[MediaEvent]) -> None:
         self._events += events

@@ -62,10 +62,12 @@ def canonical(address: str, port: int) -> tuple[str, int]:
     return socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed), port
 
 
-def datagram_copy(fd: int) -> socket.socket:
-    """The caller's datagram socket once more. Raises ValueError for any other kind."""
+def datagram_copy(fd: int, send_buffer: int) -> socket.socket:
+    """The caller's datagram socket once more; ``send_buffer`` bytes wait in it at most, as SO_SNDBUF counts them.
+    Raises ValueError for any other kind."""
     copy = socket.socket(fileno=os.dup(fd))
     if copy.type not in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
         copy.close()
         raise ValueError("a tap needs a datagram socket (SOCK_DGRAM or SOCK_SEQPACKET), connected")
+    copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     return copy

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from media.reference.node import Node
 from media.reference.nodes import Leg, Player, Recorder, Side
 from media.reference.ports import canonical
 from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
-from media.reference.tap import Tap
+from media.reference.tap import Taken, Tap
 from media.reference.ticks import RECENT_NS, NodeType
 
 
@@ -166,6 +168,8 @@ class Switch(Core):
             self._remove(recorder.right)
             self._recorded += [(recorder.left.id, *block) for block in recorder.commit_rest(self._now // SAMPLE_NS)]
         else:
+            if isinstance(found, Tap):
+                self._closed_taps.append(found)
             if isinstance(found, Leg) and found.reports.written + found.packets_out:  # RFC 3550 section 6.3.7
                 self._send_report(found, bye=True)
             self._remove(found)
@@ -221,10 +225,27 @@ class Switch(Core):
         taken, self._reports = self._reports, []
         return taken
 
+    def hand_over(self, take: Callable[[int, bytes], Taken]) -> None:
+        """Offer each tap's pieces to ``take`` with the number of the tap, until it says ``LATER``."""
+        taps = [*self._closed_taps, *(node for node in self._nodes.values() if isinstance(node, Tap))]
+        self._closed_taps.clear()
+        for tap in taps:
+            tap.pieces.hand_over(partial(take, tap.id))
+
     def take_tapped(self) -> list[tuple[int, bytes]]:
-        """(tap, piece)"""
-        taken, self._tapped = self._tapped, []
+        """(tap, datagram of a piece)"""
+        taken: list[tuple[int, bytes]] = []
+
+        def take(tap: int, datagram: bytes) -> Taken:
+            taken.append((tap, datagram))
+            return Taken.YES
+
+        self.hand_over(take)
         return taken
+
+    def tap_drops(self, tap: int) -> int:
+        """How many pieces nobody took in time."""
+        return self._find(tap, Tap).pieces.dropped
 
     def take_recorded(self) -> list[tuple[int, int, bytes]]:
         """(left side, where it begins in samples, both channels interleaved)"""

@@ -7,11 +7,15 @@ send of its silence is filled in.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import numpy as np
 
 from media._core import Resampler
+from media.pieces import Piece
 from media.reference.jitter import Concealment
 from media.reference.levels import Samples, saturate, scaled
 from media.reference.node import Node
@@ -23,7 +27,48 @@ Stream = tuple[int, int]
 """A leg, and the epoch of what comes in."""
 LONGEST, SHORTEST = 1600, 320
 """Patience: 40 to 200 ms."""
-NOTHING = np.zeros(0, np.int16)
+KEPT_MS = 4000
+"""A recogniser may work on an utterance for so long without losing the next."""
+
+
+class Taken(Enum):
+    YES = auto()
+    LATER = auto()
+    """The reader is slow."""
+    NEVER = auto()
+    """The reader is gone."""
+
+
+class Pieces:
+    """What a tap's reader has yet to take. It waits here and not in the socket, where nothing can be taken back: who is
+    slow loses the oldest, and the positions tell how much that was."""
+
+    def __init__(self, piece: int, kept: int) -> None:
+        """``piece``: samples in each; ``kept``: how many wait at most."""
+        self.dropped = 0
+        self._piece, self._kept, self._whole = piece, kept, 0
+        self._waiting: deque[Piece] = deque()
+        self._rest = np.zeros(0, np.int16)
+
+    def put(self, samples: Samples) -> None:
+        joined = np.concatenate([self._rest, samples])
+        whole = len(joined) // self._piece * self._piece
+        for piece in joined[:whole].reshape(-1, self._piece):
+            self._waiting.append(Piece(self._whole * self._piece, piece.tobytes()))
+            self._whole += 1
+            if len(self._waiting) > self._kept:
+                self._waiting.popleft()
+                self.dropped += 1
+        self._rest = joined[whole:]
+
+    def hand_over(self, take: Callable[[bytes], Taken]) -> None:
+        """Offer them to ``take``, oldest first, until it says ``LATER``."""
+        while self._waiting:
+            taken = take(bytes(self._waiting[0]))
+            if taken is Taken.LATER:
+                return
+            self.dropped += taken is Taken.NEVER
+            self._waiting.popleft()
 
 
 @dataclass(eq=False)
@@ -34,11 +79,9 @@ class Tap(Node):
     scale: int = 1
 
     def __post_init__(self) -> None:
-        self.pieces: list[bytes] = []
-        """Those that are full, to be taken."""
-        self._piece = 8 * self.piece_ms * self.scale
+        self.pieces = Pieces(8 * self.piece_ms * self.scale, KEPT_MS // self.piece_ms)
         self._up = Resampler(8000, 16000) if self.scale == 2 else None
-        self._rest, self._history = NOTHING, np.zeros(320 * self.scale, np.int16)
+        self._history = np.zeros(320 * self.scale, np.int16)
         self._held: dict[int, int] = {}
         """What comes behind a hole: sample by place on the sender's clock."""
         self._stream: Stream | None = None
@@ -102,11 +145,6 @@ class Tap(Node):
         self._fill(made)
         self._made, self._last = made, now
 
-    def take(self) -> list[tuple[int, bytes]]:
-        """(this tap, piece)"""
-        taken, self.pieces = self.pieces, []
-        return [(self.id, piece) for piece in taken]
-
     @property
     def _waiting(self) -> bool:
         return self._end > self._next
@@ -153,7 +191,4 @@ class Tap(Node):
 
     def _put(self, samples: Samples) -> None:
         self._history = np.concatenate([self._history, samples])[-320 * self.scale :]
-        joined = np.concatenate([self._rest, samples])
-        whole = len(joined) // self._piece * self._piece
-        self.pieces += [piece.tobytes() for piece in joined[:whole].reshape(-1, self._piece)]
-        self._rest = joined[whole:]
+        self.pieces.put(samples)

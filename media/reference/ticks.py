@@ -33,7 +33,8 @@ class Ticks:
         self._table = Table()
         self._ticking: dict[Node, int] = {}
         self._sent: list[tuple[int, bytes, str, int]] = []
-        self._tapped: list[tuple[int, bytes]] = []
+        self._closed_taps: list[Tap] = []
+        """What waits in them is offered once more."""
         self._recorded: list[tuple[int, int, bytes]] = []
         self._events: list[tuple[Any, ...]] = []
         self._reports: list[tuple[int, bytes, str, int]] = []
@@ -91,7 +92,6 @@ class Ticks:
             for tap, _ in self._table.column(leg):
                 if isinstance(tap, Tap) and self._table.direct(tap) is leg:
                     tap.wait((leg.id, leg.incoming.epoch), leg.noise, now)
-                    self._tapped += tap.take()
             while leg.noise.on and leg.silent_from + FRAME <= now:
                 self._record(leg, leg.silent_from, leg.recorded_noise.samples())
                 leg.silent_from += FRAME
@@ -184,7 +184,6 @@ class Ticks:
         elif isinstance(node, Tap) and self._table.mixes(node):
             mix = self._mix(node, now)
             node.hear_mix(np.zeros(FRAME, np.int16) if mix is None else mix)
-            self._tapped += node.take()
 
     def _mix(self, listener: Node, now: int) -> Samples | None:
         """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""

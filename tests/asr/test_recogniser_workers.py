@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from asr import EngineSpec, Listening, Partial, RecogniserDown, SpeechStarted, WorkerPool
+from asr.worker import waiting_frames
 from calls.errors import ModelError
 from calls.speech import Heard
+from media.pieces import Piece, PieceReader
 from tests.asr.sounds import frames, silence, voice
 
 MODULE = "tests.asr.scripted"
@@ -38,10 +40,10 @@ async def pool(model: Path) -> AsyncIterator[WorkerPool]:
 
 async def speak(listening: Listening, sound: bytes) -> None:
     """What ``Phone.tapped`` does, only faster than real time."""
-    for frame in frames(sound):
+    for number, frame in enumerate(frames(sound)):
         while True:
             try:
-                os.write(listening.fd, frame)
+                os.write(listening.fd, bytes(Piece(160 * number, frame)))
                 break
             except BlockingIOError:
                 await asyncio.sleep(0.001)
@@ -186,6 +188,16 @@ async def test_a_model_that_kills_its_process_is_reported(tmp_path: Path) -> Non
     pool = WorkerPool(EngineSpec("scripted", tmp_path / "dies"), module=MODULE)
     with pytest.raises(ModelError, match="died while it loaded"):
         await pool.start()
+
+
+def test_what_a_worker_was_too_slow_for_is_silence_and_takes_its_time() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        theirs.setblocking(False)
+        for position in (0, 960):
+            ours.send(bytes(Piece(position, b"\1" * 640)))
+        frames = waiting_frames(PieceReader(theirs))
+    assert frames == [b"\1" * 320] * 2 + [bytes(320)] * 4 + [b"\1" * 320] * 2
 
 
 async def test_a_frozen_worker_does_not_block_the_loop(pool: WorkerPool) -> None:

@@ -22,6 +22,7 @@ from bench.speech import edit_distance
 from calls.errors import ModelError
 from calls.speech import Heard
 from ivr.voice.engines.kokoro import Kokoro
+from media.pieces import Piece
 from tests.asr import material
 from tests.asr.sounds import frames, noise, silence
 
@@ -108,7 +109,7 @@ async def _speak_in_real_time(fd: int, sound: bytes) -> None:
     for index, frame in enumerate(frames(sound)):
         await asyncio.sleep(began + 0.02 * index - loop.time())
         try:
-            os.write(fd, frame)
+            os.write(fd, bytes(Piece(160 * index, frame)))
         except ConnectionRefusedError:  # heard: nobody listens any more
             return
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from media import _core, reference
 from media.engine import Codec, MediaEvent
 from media.native import event_of
+from media.pieces import Piece
 from media.reference.coders import coder, ticks
 from media.reference.rtp import Packet, TelephoneEvent
 
@@ -77,6 +78,10 @@ class Room:
         self.phones: list[FarEnd] = []
         self.events: list[MediaEvent] = []
         self.tapped: list[bytes] = []
+        self.positions: dict[int, list[int]] = {}
+        """Of the pieces of each tap."""
+        self.reading = True
+        """Whoever listens to the taps takes what comes."""
         self.recorded: list[tuple[int, bytes]] = []
         self.now = 1_000 * MS
         self.switch.advance(self.now)
@@ -98,17 +103,21 @@ class Room:
     def wait(self, ms: float) -> None:
         """In steps of a timer that is at most 100 ms late, which nobody may notice in what is sent."""
         until = self.now + round(ms * MS)
+        self.collect()
         while self.now < until:
             self.now = min(self.now + 100 * MS, until)
             self.switch.advance(self.now)
-        self.collect()
+            self.collect()
 
     def collect(self) -> None:
         for node, data, address, port in self.switch.take_sent():
             [phone] = [phone for phone in self.phones if phone.node == node]
             assert (address, port) == phone.address
             phone.heard.append(phone.arrived(data))
-        self.tapped += [piece for _, piece in self.switch.take_tapped()]
+        for tap, datagram in self.switch.take_tapped() if self.reading else ():
+            piece = Piece.parse(datagram)
+            self.positions.setdefault(tap, []).append(piece.position)
+            self.tapped.append(piece.pcm)
         self.recorded += [(start, block) for _, start, block in self.switch.take_recorded()]
         self.events += [event_of(told) for told in self.switch.take_events()]
 

@@ -116,6 +116,46 @@ class TestOrder:
         assert outcomes[0] == outcomes[1]
 
 
+class TestSlowReader:
+    """Who does not read finds the last four seconds."""
+
+    @pytest.mark.parametrize("rate", [8000, 16_000])
+    @pytest.mark.parametrize("piece_ms", [20, 100])
+    def test_loses_the_oldest_and_is_told_how_much(self, room: Room, piece_ms: int, rate: int) -> None:
+        caller, said = room.phone(), tone(500, 160 * 300)
+        tap = room.switch.open_tap(piece_ms, rate)
+        room.gain(tap, caller)
+        room.reading = False
+        for packet in packets(caller, said):
+            caller.send(packet)
+        room.reading = True
+        room.collect()
+        size = rate * piece_ms // 1000
+        assert room.positions[tap] == list(range(2 * rate, 6 * rate, size))
+        assert room.switch.tap_drops(tap) == 2000 // piece_ms
+        if rate == 8000:
+            assert np.array_equal(tapped(room), law(said)[16_000:])
+        for packet in packets(caller):
+            caller.send(packet)
+        assert room.positions[tap] == list(range(2 * rate, 7 * rate, size))
+
+    def test_a_loss_behind_what_was_dropped_is_made_up_all_the_same(self, room: Room) -> None:
+        caller = listened(room)
+        room.reading = False
+        sent = packets(caller, tone(500, 160 * 300))
+        del sent[280]
+        for packet in sent:
+            caller.send(packet)
+            room.wait(20)
+        room.reading = True
+        room.collect()
+        assert loudness(tapped(room)[180 * 160 : 181 * 160], 500) > 3000
+
+    def test_only_taps_have_one(self, room: Room) -> None:
+        with pytest.raises(KeyError):
+            room.switch.tap_drops(room.phone().node)
+
+
 class TestSilence:
     """The recogniser's clock goes on while the far end sends nothing."""
 

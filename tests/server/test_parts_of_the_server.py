@@ -22,6 +22,7 @@ import pytest
 from calls import Call, Caller, Event, Hangup, Identity, Phone, Side, Sound
 from calls.errors import HotlineError, LegGone
 from ivr.voice import Voice
+from media.pieces import Piece
 from routing import Ticket
 from server import notify as systemd
 from server.banner import banner
@@ -265,7 +266,7 @@ async def test_ears_tell_speech_from_a_click_and_from_silence(frames: int) -> No
     async def hears(*frames: bytes) -> None:
         assert phone.out is not None
         for frame in frames:
-            await loop.sock_sendall(phone.out, frame)
+            await loop.sock_sendall(phone.out, bytes(Piece(0, frame)))
             await asyncio.sleep(0)
 
     with Ears(cast(Phone, phone)) as ears:

@@ -17,6 +17,7 @@ from calls.call import Call, Hangup, Side
 from calls.errors import CallFailed, LegGone
 from calls.phone import Sound
 from media.engine import Codec
+from media.pieces import Piece
 from telephony import sdp
 from telephony.caller import CallerLeg
 from telephony.incoming import IncomingCall
@@ -414,7 +415,7 @@ async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
     async def serve(incoming: IncomingCall) -> None:
         await incoming.phone.answer()
         with incoming.phone.tapped(writer.fileno()):
-            while not any(await asyncio.get_running_loop().sock_recv(reader, 4096)):
+            while not any(Piece.parse(await asyncio.get_running_loop().sock_recv(reader, 4096)).pcm):
                 pass
 
     switchboard.serve = serve

@@ -19,7 +19,7 @@ class QuietSwitch final : public Desk, private Output {
 
     void send(Leg&, rtp::Bytes) override {}
     void send_report(Leg&, rtp::Bytes) override {}
-    void tap(Tap&, std::span<const Sample>) override {}
+    void tap(Tap&) override {}
     void recorded_all(Recorder& recorder) override { delete &recorder; }
     void event(const Event&) override {}
     void unsettled(Leg&) override {}

@@ -20,7 +20,7 @@ struct Session {
             room.set_codec(legs[n], codecs[n], codecs[n], n == 3 ? -1 : 101, 8000, 20, false);
         }
         recorder = room.add_recorder().left.id;
-        tap = room.add_tap(20);
+        tap = room.add_tap(20).id;
         player = room.open_player();
         for (const auto& [hears, sounds] : {std::pair{0, 1}, {1, 0}, {2, 3}, {3, 2}})
             room.set_gain(legs[static_cast<std::size_t>(hears)], legs[static_cast<std::size_t>(sounds)], 1);
