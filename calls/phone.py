@@ -52,6 +52,10 @@ class Phone(Protocol):
     def id(self) -> str:
         """Names this leg in events and logs."""
 
+    @property
+    def user(self) -> str:
+        """The user of ours whose phone this is; empty for everybody else's."""
+
     async def ring(self) -> None:
         """Send 180 Ringing. Only the caller's phone, before ``answer``."""
 
@@ -102,6 +106,8 @@ class Transfer(Protocol):
     """The user of ours who asks; empty for a phone without one."""
     consulted: Phone | None
     """The other leg of a party that has asked the target first; None for a blind transfer."""
+    arrived: Phone | None
+    """A phone of the target's that has called in to take the party's place, and waits to be answered; or None."""
 
     def succeeded(self) -> None:
         """Tell the party that the caller is there."""
@@ -131,7 +137,8 @@ class Exchange(Protocol):
         self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",
         answer_within: float = 20.0, early_media: bool = False,
     ) -> Phone:
-        """Ring ``target`` and return the answered phone. A target is the user name of one of our phones (``1001``),
+        """Ring ``target`` and return the answered phone: that of another user where this one has picked the call up. A
+        target is the user name of one of our phones (``1001``),
         a SIP URI (``sip:1001@127.0.0.1:5070``), or an outside number, tried in this order.
 
         ``by`` is the user of ours on whose behalf an outside number is dialled. ``shown`` is the number in From and

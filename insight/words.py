@@ -135,6 +135,7 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "call.dialled": (_TO_AGENT, _words("INVITE", "target")),
     "call.dialling": (_TO_AGENT, _words("INVITE", "step")),
     "agent.dialled": (_NOTE, _agent("dials")),
+    "agent.took": (_NOTE, _agent("takes the call over")),
     "agent.rang_off": (_NOTE, _agent("has rung off")),
     "agent.handed_on": (_NOTE, _agent("goes on in this call")),
     "transfer.asked": (_FROM_AGENT, _words("REFER", "target")),

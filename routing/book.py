@@ -312,6 +312,7 @@ _FOLDS: Mapping[str, Callable[[Book, Event, float], None]] = {
     "agent.released": _released,
     "agent.handed_on": _handed_on,
     "agent.dialled": _dialled,
+    "agent.took": _dialled,
     "agent.rang_off": _rang_off,
     "agent.wrapped_up": _wrapped_up,
     "agent.ready": _ready,

@@ -10,8 +10,11 @@ from calls.errors import CallFailed
 from routing.agents import REFUSALS, Signal, State
 from routing.book import Seat
 from routing.floor import Floor
+from routing.policy import serves
 
 BUSY = 486
+FREE = frozenset({State.IDLE, State.PAUSED, State.WRAP_UP})
+"""Agents in no call, who may take a colleague's."""
 
 
 class Direct:
@@ -34,6 +37,7 @@ class Direct:
         seat = self.seat_of(target)
         phone = await self._ring(seat.agent.phone if seat else target, seat, call, name, by, answer_within,
                                  early_media)
+        seat = await self._answered_by(phone, seat, call)
         try:
             async with self._talking(seat, call, wrap_up):
                 yield phone
@@ -53,6 +57,62 @@ class Direct:
             notes = self._handed_on.pop(agent, wrap_up)
             self._floor.record("agent.released", seat.call_id, agent, until=self._until(seat, notes))
             self._floor.settle()
+
+    async def _answered_by(self, phone: Phone, rung: Seat | None, call: Call) -> Seat | None:
+        """Who has the call: a colleague may have picked it up. Raises CallFailed where that one is at work by now."""
+        taker = self.seat_of(phone.user) if phone.user else None
+        if taker is None or taker is rung:
+            return rung
+        if rung is not None:
+            self._floor.record("agent.not_connected", call.id, rung.agent.id, signal=Signal.WITHDRAWN.value, until=None)
+        try:
+            self.freed(taker)
+            self._mark(taker, call)
+        except CallFailed:
+            self._floor.settle()
+            await self._floor.afterwards(phone.hang_up())
+            raise
+        return taker
+
+    def may_take(self, user: str, whose: str, call_id: str, ringing: bool) -> bool:
+        """Whether the agent at the phone ``user`` may take a call that rings or is talked to at the phone ``whose``.
+
+        Its own ones; and while it is in no other call, a colleague's: those of a queue that it serves, and past the
+        queues those of a colleague with whom it serves one.
+        """
+        taker, holder = self.seat_of(user), self.seat_of(whose)
+        if user == whose or taker is None or holder is None:
+            return user == whose
+        if taker.state not in FREE or (holder.state, holder.call_id) != (
+                State.RINGING if ringing else State.TALKING, call_id):
+            return False
+        place = self._floor.book.places.get(call_id)
+        if place is not None:
+            return serves(taker.agent, place.waiting.queue)
+        return any(serves(taker.agent, queue) and serves(holder.agent, queue)
+                   for queue in self._floor.book.queues.values())
+
+    @contextmanager
+    def taking(self, user: str, call: Call, wrap_up: float) -> Iterator[None]:
+        """While inside, the agent at this phone has a call that it took from another phone; afterwards it has
+        ``wrap_up`` seconds for notes. Harmless for a call of its own, which keeps it at work anyhow."""
+        seat = self.seat_of(user)
+        if seat is None or seat.dialled is not None:
+            yield
+            return
+        self._floor.record("agent.took", call.id, seat.agent.id)
+        self._floor.settle()
+        try:
+            yield
+        finally:
+            until = self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
+            self._floor.record("agent.rang_off", call.id, seat.agent.id, until=until)
+            self._floor.settle()
+
+    def freed(self, seat: Seat) -> None:
+        """Whoever takes a call has ended its break and its notes."""
+        if seat.state in (State.PAUSED, State.WRAP_UP):
+            self._floor.record("agent.ready", agent=seat.agent.id)
 
     def handed_on(self, target: str, call: Call, wrap_up: float) -> None:
         """Whoever was reached as ``target`` goes on in another call, and has ``wrap_up`` seconds for notes after it."""

@@ -20,6 +20,9 @@ from routing.floor import Floor, Log
 from routing.queues import Queue
 from routing.ticket import Ticket
 
+PICKED_UP = "代接同事的来电"
+"""The reason for an agent who picked up a call that rang at a colleague's phone."""
+
 
 class Router(Floor):
     """All queues and agents of one node. Raises ConfigError for an unknown queue, KeyError for an unknown agent."""
@@ -81,6 +84,20 @@ class Router(Floor):
         self.record("queue.refused", ticket.call.id, offer.agent.id, queue=ticket.queue.name, signal=signal.value,
                     status=status, until=until)
         self.settle()
+
+    def answered_by(self, ticket: Ticket, offer: policy.Offer, phone: Phone) -> policy.Offer | None:
+        """Who has the call: a colleague may have picked it up, and then it is as if that one had been offered it. None
+        where that one is in another call by now: somebody else must be asked."""
+        taker = self.direct.seat_of(phone.user) if phone.user else None
+        if taker is None or taker.agent.id == offer.agent.id:
+            return offer
+        call_id, queue = ticket.call.id, ticket.queue.name
+        self.record("queue.withdrawn", call_id, offer.agent.id, queue=queue)
+        self.direct.freed(taker)
+        if taker.state is not State.IDLE:
+            return None
+        self.record("queue.offered", call_id, taker.agent.id, reasons=[PICKED_UP], queue=queue)
+        return policy.Offer(call_id, taker.agent, (PICKED_UP,))
 
     def answered(self, ticket: Ticket, offer: policy.Offer, phone: Phone) -> None:
         """The agent took the call: from here on the leg is watched."""

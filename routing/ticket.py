@@ -130,9 +130,12 @@ class Ticket:
         finally:
             self.withdraw = None
         # Since the answer nothing was awaited, so no cancellation can have lost this phone.
-        if not self._router.stands(self, offer):  # the call left in the very moment of the answer
+        stands = self._router.stands(self, offer)  # not where the call left in the very moment of the answer
+        who = self._router.answered_by(self, offer, phone) if stands else None
+        if who is None:
             await self._router.afterwards(phone.hang_up())
             return None
+        offer = who
         self.phone, self.talked_to = phone, offer.agent.id
         self.assignment = Assignment(self.call.id, self.queue.name, offer.agent.id, offer.agent.phone, offer.reasons)
         self._router.answered(self, offer, phone)

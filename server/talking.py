@@ -102,7 +102,8 @@ class Talks:
             if isinstance(wish, Hangup):
                 return wish
             target = {"target": shown(wish.target, self.parts.telephony)}
-            self.diary.note("transfer.asked", {**target, "attended": wish.consulted is not None})
+            self.diary.note("transfer.asked", {**target, "attended": wish.consulted is not None,
+                                               "taken": wish.arrived is not None})
             try:
                 onward = await self._hand_on(wish, talk, following)
             except CallFailed as failure:
@@ -117,6 +118,8 @@ class Talks:
 
     async def _hand_on(self, wish: Transfer, talk: Talk, following: _Following) -> ToQueue | _Onward:
         """Reach the target; ``following`` lets go of it in the end. Raises CallFailed."""
+        if wish.arrived is not None:
+            return await self._taken(wish.arrived, following)
         if wish.consulted is not None:
             return self._take_over(wish.consulted.id, following)
         if wish.target in self.parts.router.book.queues:
@@ -127,7 +130,17 @@ class Talks:
             phone = await following.enter_async_context(self.parts.router.direct.reached(
                 wish.target, self.call, name=self.caller.name, by=wish.by, answer_within=TRANSFER_SECONDS,
                 wrap_up=following.wrap_up))
-        return _Onward(phone, self._agent(wish.target))
+        return _Onward(phone, self._agent(phone.user or wish.target))
+
+    async def _taken(self, phone: Phone, following: _Following) -> _Onward:
+        """Let a phone that has called in for it take the other party's place (RFC 3891)."""
+        try:
+            await phone.answer()
+        except LegGone:
+            raise CallFailed(487, "the phone that wanted the call has hung up") from None
+        following.enter_context(self.parts.router.direct.taking(phone.user, self.call, following.wrap_up))
+        following.push_async_callback(phone.hang_up)
+        return _Onward(phone, self._agent(phone.user))
 
     def _take_over(self, consulted: str, following: _Following) -> _Onward:
         """Have whom the agent has consulted, by the call that the leg ``consulted`` made."""

@@ -90,6 +90,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         )
         router = Router(telephony, events, clock, settings.queues.values())
         stack.push_async_callback(router.close)
+        telephony.may_take = router.direct.may_take
         telephony.phones.subscribe(router.phone_changed)
         if prepared:
             await business.seat(router, telephony)

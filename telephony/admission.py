@@ -70,6 +70,7 @@ class Admission:
 
     def decide(self, request: Request, source: Address, now: float) -> Admitted:
         """Read an INVITE. Raises Refused."""
+        taking = bool(request.lines("Replaces"))
         try:
             trunk, account = self._trunks.sender(request, source), None
             if trunk is not None:
@@ -81,12 +82,14 @@ class Admission:
                 account = self._phone(request, now)
                 who = Calling(account.number or account.user, account.display_name)
                 called = self._numbers.find(request) or _anything(request, account)
-            if called is None:
+            if taking and (account is None or account.kind not in DIALLING):
+                raise Refused(403, "not_replaced", "only our own phones take calls over")
+            if called is None and not taking:
                 raise Refused(404, "unknown_number")
             offered, agreed = self._offer(request, codecs, secured)
         except SipParseError as error:
             raise Refused(400, "malformed", f"{error.where} {error.problem}"[:100]) from None
-        return Admitted(name, account, codecs, called, who, originally_called(request), offered, agreed, secured)
+        return Admitted(name, account, codecs, called or "", who, originally_called(request), offered, agreed, secured)
 
     def _phone(self, request: Request, now: float) -> PhoneAccount:
         """The account whose password signed the request (RFC 3261 section 22.3)."""

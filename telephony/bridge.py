@@ -12,7 +12,7 @@ from calls.phone import Sound
 from media.engine import Node
 from telephony.leg import Leg
 from telephony.playback import Playing
-from telephony.referral import Referral
+from telephony.referral import Arrival, Referral
 from telephony.supervision import Mode, gains
 
 
@@ -46,10 +46,10 @@ class Bridge:
         self._music = music
         self._playing: dict[Leg, Playing] = {}
         self._turned, self._parted = asyncio.Event(), asyncio.Event()
-        self._referrals: asyncio.Queue[Referral] = asyncio.Queue()
+        self._wishes: asyncio.Queue[Referral | Arrival] = asyncio.Queue()
         for leg in (caller, agent):
             leg.changed = self.apply
-        agent.referred = self._referrals.put_nowait if agent.house else None
+        agent.referred = self._wishes.put_nowait if agent.house else None
         self.apply()
 
     # -- the parties ----------------------------------------------------------------------------------------------
@@ -89,9 +89,9 @@ class Bridge:
         if not self._parted.is_set():
             self.apply()
 
-    async def transfer(self) -> Referral:
+    async def transfer(self) -> Referral | Arrival:
         """As in ``calls.Talk``."""
-        return await self._referrals.get()
+        return await self._wishes.get()
 
     @contextmanager
     def parked(self) -> Iterator[None]:
@@ -166,6 +166,8 @@ class Bridge:
         for playing in self._playing.values():
             playing.cut()
         self._parted.set()
+        while not self._wishes.empty():  # asked for in the very moment of the end
+            self._wishes.get_nowait().failed(603, "the talk is over")
 
     def _legs(self) -> list[Leg]:
         return [leg for leg in (self.caller, self.agent, self.supervisor) if leg is not None]

@@ -88,6 +88,11 @@ class CallerLeg(Leg):
         self._sip.flush()
 
     async def answer(self, *, record_to: Path | None = None) -> None:
+        self.accept(record_to)
+        await self.described()
+
+    def accept(self, record_to: Path | None = None) -> None:
+        """Send the 200. Raises LegGone."""
         self._unanswered()
         self._port_or_refusal()
         if record_to is not None:
@@ -100,7 +105,10 @@ class CallerLeg(Leg):
         self.answered = True
         self._sip.endpoint.answer(self.call, body, self._sip.now())
         self._sip.flush()
-        if self._acknowledgement is not None:  # a late offer is answered in the ACK: until then there is no far side
+
+    async def described(self) -> None:
+        """Wait until there is a far side: a late offer is answered in the ACK. Raises LegGone."""
+        if self._acknowledgement is not None:
             await self.unless_over(self._acknowledgement)
 
     def _unanswered(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from calls.call import Hangup, Side
 from calls.errors import CallFailed, LegGone
@@ -21,6 +23,9 @@ from telephony.sip.registering import retry_after
 from telephony.sip.uri import Uri, bracketed
 from telephony.trunking.identity import Shown, identity
 from telephony.trunking.trunk import AS_IT_IS, Presentation
+
+if TYPE_CHECKING:
+    from telephony.caller import CallerLeg
 
 GIVEN_UP = Hangup(Side.HOTLINE, 487, cause=NORMAL)
 ANSWERED_ELSEWHERE = Hangup(Side.HOTLINE, 200, "answered elsewhere", NON_SELECTED)
@@ -86,10 +91,11 @@ class DialledLeg(Leg):
         self.for_call, self._listener = for_call, listener
         self._early: dict[str, bytes] = {}
         """To tag → SDP, of each phone of a fork that described itself before it answered."""
-        self._picked_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._picked_up: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
 
-    async def dial(self, route: Route, shown: Shown, answer_within: float) -> None:
-        """Ring until answered. Raises CallFailed; when cancelled, or given up, the ringing stops (CANCEL)."""
+    async def dial(self, route: Route, shown: Shown, answer_within: float) -> Leg:
+        """Ring until answered: by this telephone, or by one that picks the call up for it. Raises CallFailed; when
+        cancelled, or given up, the ringing stops (CANCEL)."""
         self.offers.far, self.offers.secured = route.destination.host, route.secured
         try:
             self.open_audio()
@@ -104,8 +110,9 @@ class DialledLeg(Leg):
             if route.silent_after:
                 patience = asyncio.get_running_loop().call_later(route.silent_after, self._unless_heard)
             async with asyncio.timeout(answer_within):
-                await self.unless_over(self._picked_up)
+                answered = await self.unless_over(self._picked_up)
             succeeded = True
+            return answered
         except TimeoutError:
             why = Hangup(Side.HOTLINE, 408, "nobody answered", NO_ANSWER)
             raise CallFailed(why.status, why.reason, why.cause) from None
@@ -151,6 +158,16 @@ class DialledLeg(Leg):
             case _:
                 super().take(event)
 
+    def give_way(self, other: CallerLeg) -> None:
+        """As in ``Leg``; while it rings, the other telephone picks the call up, and this one stops ringing."""
+        if self.answered or self._picked_up.done():
+            super().give_way(other)
+            return
+        with suppress(LegGone):  # it has no port, and has been told so: this one rings on
+            other.accept()
+            self._picked_up.set_result(other)
+            self.release(ANSWERED_ELSEWHERE)
+
     def _progressed(self, response: Response) -> None:
         """Early media: an answer of its own from each phone of a fork, the latest is heard (RFC 3960 section 3.1)."""
         if self._listener is not None and not response.body:
@@ -183,7 +200,7 @@ class DialledLeg(Leg):
             return
         self.answered = True
         if not self._picked_up.done():
-            self._picked_up.set_result(None)
+            self._picked_up.set_result(self)
 
     def _unless_heard(self) -> None:
         """The first response is late."""

@@ -87,7 +87,7 @@ class Telephony(Switchboard):
                 towards=config.own,
                 streams=True,
                 user_agent=config.user_agent,
-                supported=("100rel", "timer") if config.session_expires else ("100rel",),
+                supported=("100rel", "replaces", *(("timer",) if config.session_expires else ())),
                 session_expires=config.session_expires,
                 min_se=config.min_se,
                 t1=config.t1,

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from calls.errors import CallFailed
 from telephony.dialling import ANSWERED_ELSEWHERE, GIVEN_UP, DialledLeg, Route
+from telephony.leg import Leg
 from telephony.trunking.identity import Shown
 
 Branch = tuple[DialledLeg, Route]
@@ -15,7 +16,7 @@ DECLINED_FOR_ALL = 600
 """From here on a refusal speaks for the user, and no longer for one telephone (section 21.6)."""
 
 
-async def by_preference(branches: Iterable[Branch], shown: Shown, answer_within: float) -> DialledLeg:
+async def by_preference(branches: Iterable[Branch], shown: Shown, answer_within: float) -> Leg:
     """Ring the places that their user prefers (q), then the next, each group for an equal share of the time that is
     left; equally preferred ones together. A refusal by all of a group rings the next at once, a 6xx nobody any more.
 
@@ -36,31 +37,34 @@ async def by_preference(branches: Iterable[Branch], shown: Shown, answer_within:
     raise _most_telling(failures)
 
 
-async def first_to_answer(legs: Sequence[Branch], shown: Shown, answer_within: float) -> DialledLeg:
+async def first_to_answer(legs: Sequence[Branch], shown: Shown, answer_within: float) -> Leg:
     """Ring them all at once; the first that answers stays, the others stop ringing. So they do where one of them
     declines for all (6xx).
 
     Raises the CallFailed that says most: busy or rejected by somebody rather than nobody at home.
     """
     ringing = {asyncio.create_task(leg.dial(route, shown, answer_within)): leg for leg, route in legs}
-    winner: DialledLeg | None = None
+    winner: Leg | None = None
     failures: list[BaseException] = []
     try:
         waiting = set(ringing)
         while waiting and winner is None and not any(map(_for_all, failures)):
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            winner = next((ringing[task] for task in done if not task.exception()), None)
+            winner = next((task.result() for task in done if not task.exception()), None)
             failures += [error for task in done if (error := task.exception())]
-        if winner is not None:
-            return winner
-        raise _most_telling(failures)
+        if winner is None:
+            raise _most_telling(failures)
+        return winner
     finally:
+        why = ANSWERED_ELSEWHERE if winner is not None else GIVEN_UP
         for leg in ringing.values():
             if leg is not winner:  # also one that answered while we were being cancelled
-                leg.release(ANSWERED_ELSEWHERE if winner is not None else GIVEN_UP)
+                leg.release(why)
         for task in ringing:
             task.cancel()
-        await asyncio.gather(*ringing, return_exceptions=True)
+        for outcome in await asyncio.gather(*ringing, return_exceptions=True):
+            if isinstance(outcome, Leg) and outcome is not winner:  # picked up in that very moment
+                outcome.release(why)
 
 
 def _for_all(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from calls.call import Hangup, Side
 from calls.errors import LegGone
@@ -23,11 +23,14 @@ from telephony.config import TelephonyConfig
 from telephony.keys import Keys, key_of
 from telephony.liveness import Liveness
 from telephony.offers import Offers
-from telephony.referral import Referral
+from telephony.referral import Arrival, Referral
 from telephony.referring import refer
 from telephony.sip.events import Acknowledged, Cancelled, Ended, RefreshDue, Reinvited, Requested, Responded, SipEvent
 from telephony.sip.message import Request, Response
 from telephony.transport.shell import Shell
+
+if TYPE_CHECKING:
+    from telephony.caller import CallerLeg
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -64,10 +67,10 @@ class Leg:
         """The other party while bridged: keys are passed on to it."""
         self.changed: Callable[[], None] | None = None
         """Told when the far side puts us on hold or resumes."""
-        self.referred: Callable[[Referral], None] | None = None
+        self.referred: Callable[[Referral | Arrival], None] | None = None
         """Told when the far side asks to transfer whom it talks to; None: it may not."""
-        self.wish: Referral | None = None
-        """The latest transfer that the far side asked for: one at a time."""
+        self.wish: Referral | Arrival | None = None
+        """The latest transfer that was asked for: one at a time."""
         self.hangup: Hangup | None = None
         self.answered = False
         self.user = ""
@@ -170,6 +173,17 @@ class Leg:
     def _farewell(self, hangup: Hangup, refuse_with: int) -> list[tuple[str, str]]:
         """The Reason of our BYE, CANCEL or refusal (RFC 3326)."""
         return reason_headers(hangup.cause or CAUSE_OF.get(hangup.status if self.answered else refuse_with, 0))
+
+    def give_way(self, other: CallerLeg) -> None:
+        """Let a phone that has come for it take this one's place (RFC 3891); it is refused where there is none."""
+        arrival = Arrival(other, self.user)
+        if self.referred is None:
+            arrival.failed(480, "nobody to be taken over")
+        elif self.wish is not None and not self.wish.over:
+            arrival.failed(491, "a transfer is under way")
+        else:
+            self.wish = arrival
+            self.referred(arrival)
 
     def end(self, hangup: Hangup) -> None:
         """The dialog is over, or is none of ours any more: close what belongs to the leg and tell who waits."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from calls.clock import Clock
-from telephony.admission import DIALLING, Admission, Refused
+from telephony.admission import DIALLING, Admission, Admitted, Refused
 from telephony.caller import CallerLeg
 from telephony.causes import NO_CIRCUIT, reason_headers
 from telephony.config import TelephonyConfig
@@ -17,6 +17,7 @@ from telephony.incoming import IncomingCall
 from telephony.messages import Messages
 from telephony.overload import Overload
 from telephony.phones import Phones
+from telephony.replacing import wanted_leg
 from telephony.serving import Serving
 from telephony.sip.address import Address
 from telephony.sip.bindings import Binding
@@ -85,21 +86,15 @@ class Reception:
             if self.draining:
                 raise Refused(503, "draining", headers=(("Retry-After", str(self.config.retry_after)),))
             admitted = self.admission.decide(event.request, event.source, now)
+            if event.request.lines("Replaces"):
+                return self._takes_over(event, admitted)
             line = self._channel(admitted.trunk)
         except Refused as refused:
             self.counters[refused.counter] += 1
             self.board.office.sip.endpoint.reject(event.call, refused.status, now, refused.reason, refused.headers)
             return
         self.counters["calls"] += 1
-        leg = CallerLeg(
-            self.board.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
-        )
-        leg.offers.far, leg.offers.secured = event.source.host, admitted.secured
-        leg.offers.agreed_family = admitted.agreed.family if admitted.agreed is not None else None
-        account = admitted.account
-        if account is not None:
-            leg.user, leg.house = account.user, account.kind in DIALLING
-        self.board.office.legs[event.call] = leg
+        leg = self._leg(event, admitted)
         incoming = IncomingCall(
             trunk=admitted.trunk,
             called=admitted.called,
@@ -115,6 +110,28 @@ class Reception:
         if line is not None:
             line.incoming += 1
             task.add_done_callback(lambda _: line.left())
+
+    def _leg(self, event: Invited, admitted: Admitted) -> CallerLeg:
+        leg = CallerLeg(
+            self.board.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
+        )
+        leg.offers.far, leg.offers.secured = event.source.host, admitted.secured
+        leg.offers.agreed_family = admitted.agreed.family if admitted.agreed is not None else None
+        account = admitted.account
+        if account is not None:
+            leg.user, leg.house = account.user, account.kind in DIALLING
+        self.board.office.legs[event.call] = leg
+        return leg
+
+    def _takes_over(self, event: Invited, admitted: Admitted) -> None:
+        """A phone of ours has come for the place of another one. Raises Refused."""
+        user = admitted.account.user if admitted.account is not None else ""
+        replaced = wanted_leg(self.board.office, event.request, user, self.board.may_take)
+        leg = self._leg(event, admitted)
+        leg.side = replaced.side
+        leg.for_call = replaced.for_call or replaced.id
+        self.counters["taken_over"] += 1
+        replaced.give_way(leg)
 
     def overloaded(self) -> int:
         """Seconds that a new caller is asked to wait, or 0."""

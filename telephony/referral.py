@@ -1,17 +1,23 @@
-"""A party asks us to hand the other one on: REFER (RFC 3515), blind or to whom it has consulted (RFC 5589, 3891)."""
+"""A party asks us to hand the other one on: REFER (RFC 3515), blind or to whom it has consulted (RFC 5589, 3891); or
+another telephone comes and takes the party's place (RFC 3891)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from calls.call import Hangup, Side
 from calls.phone import Phone
 from telephony.sip.errors import SipParseError
-from telephony.sip.grammar import parse_params
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Request
+from telephony.sip.replaces import Replaces
 from telephony.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from telephony.leg import Leg
 
 FRAGMENT = "message/sipfrag;version=2.0"
 EXPIRES = 180
@@ -24,36 +30,11 @@ Notify = Callable[[list[tuple[str, str]], bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """The dialog that an attended transfer takes over (RFC 3891 section 6.1), as its receiver knows it."""
-
-    call_id: str
-    to_tag: str
-    from_tag: str
-
-    @classmethod
-    def parse(cls, text: str) -> Replaced:
-        """Read a Replaces header. Raises SipParseError."""
-        call_id, semicolon, rest = text.partition(";")
-        params = dict(parse_params(semicolon + rest, "Replaces"))
-        to_tag, from_tag = params.get("to-tag"), params.get("from-tag")
-        if not call_id or not to_tag or not from_tag:
-            raise SipParseError("Replaces", "needs a call-id, a to-tag and a from-tag")
-        return cls(call_id.strip(), to_tag, from_tag)
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """What our endpoint may call this dialog: our tag is the to-tag where we are the one that is replaced; some
-        phones write the two the other way round."""
-        return f"{self.call_id};{self.to_tag}", f"{self.call_id};{self.from_tag}"
-
-
-@dataclass(frozen=True, slots=True)
 class Wish:
     """What a REFER asks for."""
 
     uri: Uri
-    replaced: Replaced | None
+    replaced: Replaces | None
 
     @classmethod
     def read(cls, request: Request) -> Wish:
@@ -65,12 +46,14 @@ class Wish:
         if uri.scheme not in SCHEMES:
             raise SipParseError("Refer-To", f"{uri.scheme}: is nothing to be rung, sip:, sips: and tel: are", 416)
         wanted = {name.lower(): value for name, value in parse_qsl(uri.headers)}
-        replaced = Replaced.parse(wanted["replaces"]) if "replaces" in wanted else None
+        replaced = Replaces.parse(wanted["replaces"]) if "replaces" in wanted else None
         return cls(uri, replaced)
 
 
 class Referral:
     """An accepted REFER (``calls.Transfer``): whoever asked is told how it goes, and once how it went."""
+
+    arrived: Phone | None = None
 
     def __init__(
         self, target: str, by: str, sequence: int, notify: Notify | None, consulted: Phone | None = None
@@ -102,3 +85,26 @@ class Referral:
         if self._notify is not None:
             headers = [("Event", self._event), ("Subscription-State", state)]
             self._notify(headers, f"SIP/2.0 {status} {reason}\r\n".encode())
+
+
+class Arrival:
+    """A phone that wants the place of another one in a talk (``calls.Transfer``). Its answer is our 200."""
+
+    consulted: Phone | None = None
+
+    def __init__(self, arrived: Leg, by: str) -> None:
+        self.target, self.by = arrived.user, by
+        self.arrived: Phone | None = arrived
+        self._leg = arrived
+
+    @property
+    def over(self) -> bool:
+        """It has been answered or refused, or has given up."""
+        return self._leg.answered or self._leg.hangup is not None
+
+    def succeeded(self) -> None:
+        """It knows by our 200."""
+
+    def failed(self, status: int, reason: str = "") -> None:
+        """The call stays where it was."""
+        self._leg.release(Hangup(Side.HOTLINE, status, reason), refuse_with=status)

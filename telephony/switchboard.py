@@ -19,6 +19,7 @@ from telephony.forking import by_preference
 from telephony.leg import Leg, Office
 from telephony.outside import Outside, Wanted
 from telephony.phones import Phones
+from telephony.replacing import MayTake, only_own
 from telephony.routes import Routes
 from telephony.serving import Serving
 from telephony.supervision import Mode
@@ -34,6 +35,8 @@ class Switchboard:
         self._office: Office | None = None
         self.closing = False
         """No new call begins, and none goes on for long."""
+        self.may_take: MayTake = only_own
+        """Who may take a call from another telephone (RFC 3891)."""
 
     @property
     def office(self) -> Office:

@@ -15,6 +15,7 @@ from telephony.sip.config import EndpointConfig
 from telephony.sip.events import SipEvent
 from telephony.sip.headers import MAGIC_COOKIE
 from telephony.sip.message import Request, Response
+from telephony.sip.replaces import Past
 from telephony.sip.tables import INVITE_CLIENT, INVITE_SERVER, NON_INVITE_CLIENT, NON_INVITE_SERVER, Event
 from telephony.sip.timers import Timers
 from telephony.sip.transaction import Transaction, User, client_key, said, server_key
@@ -28,6 +29,7 @@ class Core:
         self.timers = Timers()
         self.transactions: dict[str, Transaction] = {}
         self.calls: dict[str, Call] = {}
+        self.past = Past()
         self.outbox: list[tuple[bytes, Address]] = []
         self.inbox: list[SipEvent] = []
         self._merged: dict[str, str] = {}

@@ -29,6 +29,7 @@ from telephony.sip.leaving import Leaving, ends_dialog
 from telephony.sip.message import Request, Response
 from telephony.sip.provisional import Provisional
 from telephony.sip.refreshing import Refreshing
+from telephony.sip.replaces import Replaces, replaced
 from telephony.sip.tables import Event, State
 from telephony.sip.transaction import server_key
 from telephony.sip.uri import Uri
@@ -227,6 +228,10 @@ class Endpoint:
         if ends_dialog(response):
             method = response.cseq.method
             self._leaving.lost(call, f"{response.status} to {method}", now)
+
+    def replaced(self, wanted: Replaces) -> str:
+        """The key of the call whose place an INVITE wants, for who then ends it by ``hang_up``. Raises NotReplaced."""
+        return replaced(wanted, self._core.calls, self._core.past).key
 
     # -- outside dialogs ------------------------------------------------------------------------------------------
 

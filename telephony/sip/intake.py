@@ -15,6 +15,7 @@ from telephony.sip.message import Request, Response, measure, split
 from telephony.sip.names import METHODS
 from telephony.sip.provisional import Provisional
 from telephony.sip.rack import RAck, rseq
+from telephony.sip.replaces import Replaces
 from telephony.sip.session import min_se, session_expires
 from telephony.sip.tables import Event
 from telephony.sip.transaction import Transaction, client_key, heard, server_key
@@ -210,6 +211,10 @@ def check(request: Request) -> None:
         record_route(request)
         session_expires(request)
         min_se(request)
+    if request.lines("Replaces"):
+        if request.method != "INVITE":  # RFC 3891 section 3
+            raise SipParseError("Replaces", "belongs into an INVITE")
+        request.once("Replaces", Replaces.parse)
     if request.method == "PRACK":
         request.once("RAck", RAck.parse)
     if request.method == "REGISTER":

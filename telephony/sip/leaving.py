@@ -14,6 +14,8 @@ from telephony.sip.tables import Event
 from telephony.sip.timers import Timer
 from telephony.sip.transaction import Transaction
 
+_ANSWERED = frozenset({Phase.ANSWERED, Phase.CONFIRMED, Phase.ENDING})
+
 
 class Leaving:
     """Everything after which a call is no more."""
@@ -60,6 +62,8 @@ class Leaving:
 
     def over(self, call: Call) -> None:
         """Forget a call. Its transactions end by their own timers."""
+        if call.phase in _ANSWERED:
+            self._core.past.add(call)
         self._quiet(call)
         call.server = call.asked = None
         call.phase = Phase.OVER

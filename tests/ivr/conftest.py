@@ -134,6 +134,7 @@ class FakePhone:
     """The caller's telephone: records what it hears, presses what the script says."""
 
     id = "caller"
+    user = ""
 
     def __init__(self) -> None:
         self.heard: list[str] = []

@@ -344,3 +344,17 @@ class SippPhone(Sipp):
         text = super()._scenario().replace('response="200"', f'response="{self.outcome}"')
         # SIPp looks for keys before it looks for [authentication], in which it knows none.
         return text.replace("username=[user] password=[password]", f"username={self.user} password={self.password}")
+
+
+class SippTaker(SippCaller):
+    """A registered phone of ``user`` that calls in for the place of another one: ``replaces`` is the dialog, as it
+    stands in the header (RFC 3891). Its challenge is answered with ``password``."""
+
+    def __init__(self, server: tuple[str, int], user: str, password: str, replaces: str, *, ip: str, port: int) -> None:
+        super().__init__(server, user, number=user, ip=ip, port=port, scenario="uac_replaces",
+                         headers=["Require: replaces", f"Replaces: {replaces}"])
+        self.user, self.password = user, password
+
+    def _scenario(self) -> str:
+        return super()._scenario().replace("username=[user] password=[password]",
+                                           f"username={self.user} password={self.password}")

@@ -60,7 +60,7 @@ class FakePhone:
     """The answered leg of an agent. Only what the router uses is here."""
 
     def __init__(self, exchange: FakeExchange, target: str, call: Call) -> None:
-        self.exchange, self.target, self.call = exchange, target, call
+        self.exchange, self.target, self.call, self.user = exchange, target, call, exchange.picks_up
         self.id = f"{target}/{call.id}"
         self._over: asyncio.Future[Hangup] = asyncio.get_running_loop().create_future()
 
@@ -90,6 +90,8 @@ class FakeExchange:
         self.ringing: list[tuple[str, str]] = []
         self.talking: list[FakePhone] = []
         self.cancelled: list[tuple[str, str]] = []
+        self.picks_up = ""
+        """Whose phone answers, whichever is rung."""
 
     async def ring(self, target: str, *, call: Call, shown: PhoneNumber | None, name: str = "",
                    by: str = "", answer_within: float = 20.0, early_media: bool = False) -> Phone:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.referral import Referral, Replaced, Wish
+from telephony.referral import Referral, Wish
 from telephony.sip.errors import SipParseError
 from telephony.sip.message import Request
+from telephony.sip.replaces import Replaces
 
 REPLACES = "12345%40192.0.2.7%3Bto-tag%3D12%3Bfrom-tag%3D5FFE-3994"
 
@@ -22,7 +23,7 @@ def test_a_blind_transfer_names_the_target() -> None:
 
 def test_an_attended_transfer_names_the_dialog_to_be_replaced() -> None:
     wish = Wish.read(refer(f"<sip:1003@127.0.0.1?Replaces={REPLACES}&Require=replaces>"))
-    assert wish.replaced == Replaced("12345@192.0.2.7", "12", "5FFE-3994")
+    assert wish.replaced == Replaces("12345@192.0.2.7", "12", "5FFE-3994")
     assert wish.replaced.keys == ("12345@192.0.2.7;12", "12345@192.0.2.7;5FFE-3994")
 
 
