@@ -159,14 +159,13 @@ class DialledLeg(Leg):
                 super().take(event)
 
     def give_way(self, other: CallerLeg) -> None:
-        """As in ``Leg``; while it rings, the other telephone picks the call up, and this one stops ringing."""
+        """As in ``Leg``; while it rings, the other telephone picks the call up, and whoever rings this one lets it go."""
         if self.answered or self._picked_up.done():
             super().give_way(other)
             return
         with suppress(LegGone):  # it has no port, and has been told so: this one rings on
             other.accept()
             self._picked_up.set_result(other)
-            self.release(ANSWERED_ELSEWHERE)
 
     def _progressed(self, response: Response) -> None:
         """Early media: an answer of its own from each phone of a fork, the latest is heard (RFC 3960 section 3.1)."""
