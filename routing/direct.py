@@ -97,7 +97,7 @@ class Direct:
         """While inside, the agent at this phone has a call that it took from another phone; afterwards it has
         ``wrap_up`` seconds for notes. Harmless for a call of its own, which keeps it at work anyhow."""
         seat = self.seat_of(user)
-        if seat is None or seat.dialled is not None:
+        if seat is None or call.id in seat.dialled:
             yield
             return
         self._floor.record("agent.took", call.id, seat.agent.id)
@@ -105,9 +105,7 @@ class Direct:
         try:
             yield
         finally:
-            until = self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
-            self._floor.record("agent.rang_off", call.id, seat.agent.id, until=until)
-            self._floor.settle()
+            self.rang_off(user, call, wrap_up=wrap_up)
 
     def freed(self, seat: Seat) -> None:
         """Whoever takes a call has ended its break and its notes."""

@@ -159,7 +159,7 @@ class DialledLeg(Leg):
                 super().take(event)
 
     def give_way(self, other: CallerLeg) -> None:
-        """As in ``Leg``; while it rings, the other telephone picks the call up, and whoever rings this one lets it go."""
+        """As in ``Leg``; while it rings, the other one picks the call up, and whoever rings this one lets it go."""
         if self.answered or self._picked_up.done():
             super().give_way(other)
             return
