@@ -57,9 +57,10 @@ class Heard:
     """What came out of the mix, frame by frame of 20 ms."""
 
     delay_ms: npt.NDArray[np.float64]
-    """From a sample's packet leaving the telephone to its frame leaving us; NaN where nothing of it is real."""
+    """From a sample's packet leaving the telephone to its frame leaving us, the mean of a frame; NaN where all of it was
+    made up."""
     made_up: float
-    """Share of the samples of speech that were made up or are silence."""
+    """Share of the samples of speech that were made up, are silence or came twice."""
     snr_db: float
     """Segmental, against what was said, -10 to 35 dB a frame; frames that are played faster or slower left out."""
 
@@ -82,16 +83,19 @@ def listen(network: Network, said: Samples | None, packet_ms: int = 20) -> Heard
     if said is not None and network.dtx:  # what is not sent is silence
         said = np.where(np.arange(length) // 8 % 2000 < 1000, np.resize(said, length), 0).astype(np.int16)
     where = mixed(arrivals, (np.arange(length) % TURN).astype(np.int16), packet_ms)
-    delay, places, real = np.full(len(where), np.nan), np.full(len(where), -1), 0
+    delay, places, real, newest = np.full(len(where), np.nan), np.full(len(where), -1), 0, -1
     for index, (now, positions) in enumerate(where):
-        true = np.flatnonzero(_follows(positions))
-        if len(true) > 40:
-            middle = int(true[len(true) // 2])
-            expected = round(now * 8 * (1 + network.drift_ppm / 1e6))
-            place = expected - (expected - int(positions[middle])) % TURN
-            places[index] = place - middle
-            delay[index] = now - (place // size) * packet_ms / (1 + network.drift_ppm / 1e6)
-            real += len(true) + 1
+        expected = round(now * 8 * (1 + network.drift_ppm / 1e6))
+        place = expected - (expected - positions.astype(int)) % TURN
+        # What is made up repeats what was heard, so its samples follow each other too; but they are not new.
+        heard = np.maximum.accumulate(np.append(newest, place))
+        new = 1 + np.flatnonzero((_steps(positions) == 1) & (place > heard[:-1])[1:])
+        if len(new) > 40:
+            middle = new[len(new) // 2]
+            newest = place[new[-1]]
+            places[index] = place[middle] - middle
+            delay[index] = now - np.mean(place[new] // size) * packet_ms / (1 + network.drift_ppm / 1e6)
+            real += len(new) + 1
         elif index and places[index - 1] >= 0:
             places[index] = places[index - 1] + 160
     spoken = 160 * len(where) * (0.5 if network.dtx else 1.0)
@@ -99,11 +103,16 @@ def listen(network: Network, said: Samples | None, packet_ms: int = 20) -> Heard
     return Heard(delay, max(0.0, 1 - real / spoken), float(np.mean(snr)) if snr else np.nan)
 
 
-def _follows(positions: Samples) -> npt.NDArray[np.bool_]:
-    """Where a sample is the one behind its neighbour: neither made up nor played faster or slower."""
-    steps = np.diff(positions.astype(int))
-    follows: npt.NDArray[np.bool_] = (steps == 1) | (steps == 1 - TURN)
-    return follows
+def _steps(positions: Samples) -> npt.NDArray[np.int_]:
+    """How far on each sample is from the one before: 1 where nothing was done to them."""
+    steps: npt.NDArray[np.int_] = np.diff(positions.astype(int)) % TURN
+    return steps
+
+
+def _stretched(positions: Samples) -> bool:
+    """Played faster or slower: a few samples are left out, or stand twice, and that is all."""
+    steps = _steps(positions)
+    return bool((steps <= 2).all() and 150 <= (steps == 1).sum() < len(steps))
 
 
 def _snrs(
@@ -117,11 +126,9 @@ def _snrs(
     clean = said.astype(float)
     ratios = []
     for place, (_, positions), (_, frame) in zip(places, where, mixed(arrivals, said, packet_ms), strict=False):
-        follows = _follows(positions)
-        stretched = follows.sum() > 140 and not follows.all()
         part = clean[max(place, 0) : place + 160]
         power = float((part**2).sum())
-        if place >= 0 and len(part) == 160 and power > 160 * 100.0**2 and not stretched:
+        if place >= 0 and len(part) == 160 and power > 160 * 100.0**2 and not _stretched(positions):
             noise = float(((part - frame) ** 2).sum())
             ratios.append(float(np.clip(10 * np.log10(power / max(noise, 1.0)), -10, 35)))
     return ratios

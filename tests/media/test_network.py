@@ -23,7 +23,8 @@ def test_a_good_network_changes_nothing() -> None:
 
 @pytest.mark.parametrize("share", [0.03, 0.1])
 def test_loss_is_made_up_and_no_more(share: float) -> None:
-    lossy = heard(loss=share)
+    lossy, came = heard(loss=share), len(Network("", seconds=20.0, loss=share).arrivals(20))
+    assert lossy.made_up > 1 - came / 1000 - 0.005
     assert lossy.made_up < 1.5 * share + 0.02
     assert lossy.snr_db > 35 - 80 * share
     assert lossy.delay_at_end <= 120
