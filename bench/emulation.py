@@ -57,8 +57,8 @@ class Heard:
     """What came out of the mix, frame by frame of 20 ms."""
 
     delay_ms: npt.NDArray[np.float64]
-    """From a sample's packet leaving the telephone to its frame leaving us, the mean of a frame; NaN where all of it was
-    made up."""
+    """From a sample's packet leaving the telephone to its frame leaving us, the mean of a frame; NaN where all of it
+    was made up."""
     made_up: float
     """Share of the samples of speech that were made up, are silence or came twice."""
     snr_db: float
