@@ -55,6 +55,8 @@ class Guarding:
     def admitted(self, request: Request, source: Address, refused: int | None) -> int | None:
         """``refused`` is what a request outside dialogs gets for where it comes from (None: it is let in); returns
         what it gets after all."""
+        if self.defence.exempt(source):
+            return refused
         if request.method == "REGISTER" and not self.defence.may_register(source):
             refused = 403
         if is_scanner(request):

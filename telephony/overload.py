@@ -41,7 +41,7 @@ class LoadLimits:
             raise ConfigError("[limits] retry_after", f"{self.retry_after} is not possible", "give 1 to 3600 seconds")
 
 
-LATE = 0.005
+LATE = 0.01
 """Seconds. Messages that waited longer for being read come late: a call has a dozen of them, on both its legs, and
 nobody should notice."""
 WATCHFUL = 2.0

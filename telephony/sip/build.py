@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from telephony.sip.headers import NameAddr
-from telephony.sip.message import Message, Request, Response
+from telephony.sip.message import Message, Request, Response, by_name
 from telephony.sip.names import reason_for
 from telephony.sip.uri import Uri
 
@@ -22,9 +22,10 @@ def response_to(
     body: bytes = b"",
 ) -> Response:
     """A response to ``request`` (section 8.2.6.2). ``tag`` is put on To where it has none yet."""
-    end = f";tag={tag}" if tag and not request.to_tag else ""
-    fields = [(name, line + end if name == "To" else line) for name in _COPIED for line in request.lines(name)]
-    return Response(status, reason or reason_for(status), [*fields, *headers], body)
+    copied = {name: request.lines(name) for name in _COPIED}
+    if tag and not request.to_tag:
+        copied["To"] = [f"{line};tag={tag}" for line in copied["To"]]
+    return Response(status, reason or reason_for(status), copied | by_name(headers), body)
 
 
 def echo(request: Request, status: int, reason: str = "") -> Response:

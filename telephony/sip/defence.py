@@ -122,7 +122,7 @@ class Defence:
 
     def hears(self, data: bytes, source: Address, now: float) -> bool:
         """Whether a message is to be looked at."""
-        if self._exempt(source):
+        if self.exempt(source):
             return True
         if self._is_flow(source):
             return self._counted(self._hears_phone(source, now), "flooding_phone")
@@ -143,7 +143,7 @@ class Defence:
     def says(self, data: bytes, to: Address) -> bool:
         """Whether a message of ours is to be sent. A source of UDP that nobody has verified may be forged: over time
         it gets no more bytes than came from it, repetitions included (as RFC 9000 section 8 does)."""
-        if self._exempt(to) or self._is_flow(to):
+        if self.exempt(to) or self._is_flow(to):
             return True
         network = network_of(to.host)
         if not data.startswith(b"SIP/2.0 "):
@@ -168,9 +168,10 @@ class Defence:
 
     def may_register(self, source: Address) -> bool:
         """Whether phones may come from there."""
-        return not self._phones_from or source.host in self._phones_from or self._exempt(source)
+        return not self._phones_from or source.host in self._phones_from or self.exempt(source)
 
-    def _exempt(self, source: Address) -> bool:
+    def exempt(self, source: Address) -> bool:
+        """Whether nothing is asked of who sends from there: a trunk, or a network that is allowed all."""
         return self._is_trunk(source) or source.host in self._allow
 
     def _counted(self, passed: bool, kind: str) -> bool:
@@ -203,7 +204,7 @@ class Defence:
 
     def note(self, offence: Offence, source: Address, now: float) -> Ban | None:
         """Somebody did this. Returns the ban that it led to."""
-        if self._exempt(source) or self._is_flow(source):
+        if self.exempt(source) or self._is_flow(source):
             return None
         network = network_of(source.host)
         known = self._sources.of(network)
@@ -247,7 +248,7 @@ class Defence:
         return ban
 
     def _keep(self, ban: Ban) -> None:
-        if not self._exempt(Address(ban.network, 0)):  # the settings may have changed since
+        if not self.exempt(Address(ban.network, 0)):  # the settings may have changed since
             self._bans[ban.network] = ban
             self._bans.move_to_end(ban.network)
             if len(self._bans) > BANS:

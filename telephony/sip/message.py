@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from telephony.sip.address import Address
 from telephony.sip.body import ACCEPTED, SESSION, Part
@@ -33,8 +32,8 @@ class Message:
     __slots__ = ("_headers", "_seen", "body")
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
-        self._headers = headers if isinstance(headers, dict) else _by_name(headers)
-        self._seen: dict[str, object] = {}
+        self._headers = headers if isinstance(headers, dict) else by_name(headers)
+        self._seen: dict[str, Any] = {}
         self.body = body
 
     # -- text of headers ------------------------------------------------------------------------------------------
@@ -66,24 +65,24 @@ class Message:
     def once(self, name: str, understand: Callable[[str, str], _T], aspect: str = "") -> _T:
         """Understand the only line of a header that must stand exactly once; the result is remembered under ``aspect``,
         or the name."""
-        value = self._seen.get(aspect or name)
+        value: _T | None = self._seen.get(aspect or name)
         if value is None:
             found = self._headers.get(name) or []
             if len(found) != 1:
                 raise SipParseError(name, "the header is missing" if not found else "the header stands more than once")
             value = self._seen[aspect or name] = understand(found[0], name)
-        return cast(_T, value)
+        return value
 
     @property
     def via(self) -> Via:
         """The topmost hop."""
-        via = self._seen.get("Via")
+        via: Via | None = self._seen.get("Via")
         if via is None:
             lines = self._headers.get("Via")
             if not lines or not (hops := split_list(lines[0], "Via")):
                 raise SipParseError("Via", "the header is missing")
             via = self._seen["Via"] = Via.parse(hops[0])
-        return cast(Via, via)
+        return via
 
     @property
     def from_(self) -> NameAddr:
@@ -114,7 +113,11 @@ class Message:
     @property
     def contacts(self) -> list[Contact]:
         """All contacts; a ``*`` is left out (see ``values("Contact")``)."""
-        return [Contact.parse(text, "Contact") for text in self.values("Contact") if text != "*"]
+        found: list[Contact] | None = self._seen.get("Contact")
+        if found is None:
+            found = [Contact.parse(text, "Contact") for text in self.values("Contact") if text != "*"]
+            self._seen["Contact"] = found
+        return found
 
     @property
     def max_forwards(self) -> int:
@@ -143,7 +146,9 @@ class Message:
 
     def __bytes__(self) -> bytes:
         parts = [self.start_line]
-        parts += [f"{name}: {value}" for name, value in self.fields if name != "Content-Length"]
+        for name, lines in self._headers.items():
+            if name != "Content-Length":
+                parts += [f"{name}: {line}" for line in lines]
         parts.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         head = "\r\n".join(parts)
         if head.count("\n") != len(parts) + 1 or head.count("\r") != len(parts) + 1:
@@ -170,10 +175,10 @@ class Request(Message):
 
     @property
     def uri(self) -> Uri:
-        found = self._seen.get("uri")
+        found: Uri | None = self._seen.get("uri")
         if found is None:
             found = self._seen["uri"] = Uri.parse(self.target, "Request-URI")
-        return cast(Uri, found)
+        return found
 
     @property
     def start_line(self) -> str:
@@ -194,11 +199,15 @@ class Request(Message):
 
     def reply_to(self) -> Address:
         """Where its responses go: back on the connection it came by, or as a datagram to where Via says (18.2.2)."""
-        if self.source is None:
-            return self.via.reply_to()
-        if self.source.transport.reliable:
-            return self.source
-        return replace(self.via.reply_to(), transport=self.source.transport, listener=self.source.listener)
+        source = self.source
+        if source is not None and source.transport.reliable:
+            return source
+        named = self.via.reply_to()
+        if source is None:
+            return named
+        if (named.host, named.port) == (source.host, source.port):  # nearly always
+            return source
+        return Address(named.host, named.port, source.transport, source.listener)
 
 
 class Response(Message):
@@ -265,7 +274,7 @@ def _headers(lines: list[str]) -> dict[str, list[str]]:
         spelling, colon, value = line.partition(":")
         name = CANONICAL.get(spelling)
         if name is None or not colon:  # seldom: nearly every name is known, in a usual spelling and unfolded
-            return _by_name(_field(line) for line in _unfold(lines))
+            return by_name(_field(line) for line in _unfold(lines))
         if name in headers:
             headers[name].append(value.strip(" \t"))
         else:
@@ -273,7 +282,8 @@ def _headers(lines: list[str]) -> dict[str, list[str]]:
     return headers
 
 
-def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Lines as (canonical name, text), sorted by name."""
     headers: dict[str, list[str]] = {}
     for name, value in fields:
         headers.setdefault(name, []).append(value)

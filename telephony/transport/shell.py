@@ -158,11 +158,13 @@ class Shell:
     # -- the timer -------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
+        """Be woken in time. A deadline that has moved to later, as most do when an answer comes, changes nothing: the
+        timer that runs already finds nothing due and is set anew."""
         due = min((moment for timed in self._timed if (moment := timed.deadline()) is not None), default=None)
-        if due == self._due:
+        if due is None or (self._due is not None and self._due <= due):
             return
         self._disarm()
-        if due is not None and self._links:
+        if self._links:
             self._due = due
             self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self.now()), self._tick)
 

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 from telephony.sip.address import Address, Transport
 from telephony.transport.listening import bound, fitting
@@ -101,7 +102,7 @@ class Datagrams:
                 self._read_errors(sock, number)
                 continue
             shell.counters["datagrams_in"] += 1
-            shell.received(data, Address(source[0], source[1], Transport.UDP, number))
+            shell.received(data, _address(source[0], source[1], number))
         shell.read()
         shell.flush()
 
@@ -113,12 +114,18 @@ class Datagrams:
             except OSError:
                 return
             self._shell.counters["icmp_errors"] += 1
-            self._shell.unreachable(Address(refused[0], refused[1], Transport.UDP, number))
+            self._shell.unreachable(_address(refused[0], refused[1], number))
 
     def _waited(self, number: int, control: Sequence[tuple[int, int, bytes]]) -> float:
         """Seconds that a message has waited for us. Of the time since it came, which the kernel wrote on it, only what
         we were at work counts: while the machine runs others, refusing calls would make nobody wait less."""
         return min(_age(control), time.thread_time() - self._emptied[number])
+
+
+@lru_cache(maxsize=16_384)
+def _address(host: str, port: int, number: int) -> Address:
+    """The far side's; those who send once send again."""
+    return Address(host, port, Transport.UDP, number)
 
 
 def _age(control: Sequence[tuple[int, int, bytes]]) -> float:
