@@ -215,7 +215,8 @@ class MediaConfig:
 
 
 class MediaEngine(Protocol):
-    """Commands return at once and take effect within one tick (20 ms). Unknown or closed nodes raise KeyError."""
+    """Commands return at once and take effect within one tick (20 ms), in the order in which they are given, and for
+    every packet that comes later. Unknown or closed nodes raise KeyError."""
 
     def start(self) -> None:
         """Start the media and writer threads."""

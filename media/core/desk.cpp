@@ -36,13 +36,13 @@ Address far_end(const Leg& leg, const std::string& ip, int port) {
 }  // namespace
 
 template <typename Action>
-void Desk::post(int thread, Action action) {
+void Desk::post(int thread, Action action, When when) {
     struct Task final : Command {
         explicit Task(Action does_) : does(std::move(does_)) {}
         void run(Switch& to) override { does(to); }
         Action does;
     };
-    submit(thread, std::make_unique<Task>(std::move(action)));
+    submit(thread, std::make_unique<Task>(std::move(action)), when);
 }
 
 // Every command about these nodes so far has been submitted to the one thread, all that follow go to the other.
@@ -57,8 +57,8 @@ void Desk::move(Homes::Move move) {
         void run(Switch& to) override { to.arrive(*handover); }
     };
     const auto handover = std::make_shared<Handover>(std::move(move.nodes), move.to);
-    submit(move.from, std::make_unique<Departure>(handover));
-    submit(move.to, std::make_unique<Arrival>(handover));
+    submit(move.from, std::make_unique<Departure>(handover), When::now);
+    submit(move.to, std::make_unique<Arrival>(handover), When::now);
 }
 
 Node& Desk::node(int id) const {
@@ -100,7 +100,7 @@ Recorder& Desk::add_recorder(bool mask_tones, int file) {
     nodes_[left] = &recorder->left;
     nodes_[right] = &recorder->right;
     homes_.open(recorder->left, recorder->right);
-    post(home(recorder->left), [recorder](Switch& to) { to.open(*recorder); });
+    post(home(recorder->left), [recorder](Switch& to) { to.open(*recorder); }, When::now);
     return *recorder;
 }
 
@@ -155,7 +155,9 @@ void Desk::set_remote(int id, const std::string& ip, int port, bool rtcp_mux,
     Leg& found = leg(id);
     const Address address = far_end(found, ip, port);
     const Address reports = rtcp ? far_end(found, rtcp->first, rtcp->second) : Address{};
-    post(home(found), [&found, address, rtcp_mux, reports](Switch& to) { to.set_remote(found, address, rtcp_mux, reports); });
+    post(home(found), [&found, address, rtcp_mux, reports](Switch& to) {
+        to.set_remote(found, address, rtcp_mux, reports);
+    }, When::now);
 }
 
 void Desk::set_gain(int listener, int source, double gain) {
@@ -174,7 +176,7 @@ void Desk::play(int id, SharedSamples samples, bool loop) {
     Player& found = player(id);
     const bool endless = loop && !samples.get().empty();
     Sound* sound = new Sound(std::move(samples), endless);
-    post(home(found), [&found, sound](Switch& to) { to.play(found, *sound); });
+    post(home(found), [&found, sound](Switch& to) { to.play(found, *sound); }, When::now);
 }
 
 void Desk::finish(int id) {
@@ -184,7 +186,7 @@ void Desk::finish(int id) {
 
 void Desk::stop(int id) {
     Player& found = player(id);
-    post(home(found), [&found](Switch& to) { to.stop(found); });
+    post(home(found), [&found](Switch& to) { to.stop(found); }, When::now);
 }
 
 void Desk::send_digit(int id, const std::string& key, int duration_ms) {
@@ -196,7 +198,7 @@ void Desk::send_digit(int id, const std::string& key, int duration_ms) {
         throw std::invalid_argument("the far end did not agree to telephone-event: give set_codec a digit_payload_type");
     post(home(found), [&found, code, duration_ms](Switch& to) {
         to.send_digit(found, static_cast<std::uint8_t>(code), duration_ms * 8);
-    });
+    }, When::now);
 }
 
 void Desk::close_node(int id) { close(node(id)); }
@@ -208,7 +210,7 @@ void Desk::close(Node& closing) {
         Recorder& recorder = static_cast<Side&>(closing).recorder;
         forget(recorder.left);
         forget(recorder.right);
-        return post(thread, [&recorder](Switch& to) { to.close(recorder); });
+        return post(thread, [&recorder](Switch& to) { to.close(recorder); }, When::now);
     }
     forget(closing);
     if (closing.kind == Kind::leg) return post(thread, [&closing](Switch& to) { to.close(static_cast<Leg&>(closing)); });

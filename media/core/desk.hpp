@@ -17,6 +17,11 @@ struct Command : Parcel {
     virtual void run(Switch& to) = 0;
 };
 
+// When a thread sees to a command. To wake it for each takes the processor from whoever asks, so that is only for what
+// begins or ends a sound, is waited for, or changes where packets are read. What is asked for `soon` is done within 5 ms,
+// and in any case before the thread's next packet, tick or other command: nobody can hear the difference.
+enum class When { now, soon };
+
 // Nodes leave a thread, or arrive at it.
 struct Moving : Command {
     explicit Moving(std::shared_ptr<Handover> handover_) : handover(std::move(handover_)) {}
@@ -78,7 +83,7 @@ class Desk {
   protected:
     static void check_tap(int piece_ms, int rate);
     // Each thread runs its commands in this order; of two threads' commands none waits for one that is submitted later.
-    virtual void submit(int thread, std::unique_ptr<Command> command) = 0;
+    virtual void submit(int thread, std::unique_ptr<Command> command, When when) = 0;
     virtual Nanos now() const = 0;
     void close_all();
     Leg& leg(int id) const;
@@ -86,7 +91,7 @@ class Desk {
 
   private:
     template <typename Action>
-    void post(int thread, Action action);
+    void post(int thread, Action action, When when = When::soon);
     void move(Homes::Move move);
     Node& node(int id) const;
     Player& player(int id) const;

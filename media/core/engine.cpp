@@ -32,8 +32,8 @@ void Engine::close() {
     common_.events_waiting = Descriptor();
 }
 
-void Engine::submit(int number, std::unique_ptr<Command> command) {
-    thread(number).post(std::move(command));
+void Engine::submit(int number, std::unique_ptr<Command> command, When when) {
+    thread(number).post(std::move(command), when);
     common_.garbage.discard_all();
 }
 

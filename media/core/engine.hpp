@@ -27,7 +27,7 @@ class Engine final : public Desk {
     LatencyReport relay_latency() const;
 
   private:
-    void submit(int thread, std::unique_ptr<Command> command) override;
+    void submit(int thread, std::unique_ptr<Command> command, When when) override;
     Nanos now() const override { return monotonic(); }
     MediaThread& thread(int number) const { return *common_.threads[static_cast<std::size_t>(number)]; }
     void refuse_when_closed() const;

@@ -21,7 +21,7 @@ class Mailbox {
     Mailbox& operator=(const Mailbox&) = delete;
     ~Mailbox() { discard_all(); }
 
-    // True when the box was empty, so that the reader needs to be woken.
+    // True when the box was empty, so that the reader has to be told.
     bool post(Parcel* parcel) {
         Parcel* top = top_.load(std::memory_order_relaxed);
         do parcel->next_parcel = top;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int fifo_priority = 20;
 constexpr Nanos round_time = 150'000;
+constexpr Nanos soon = 5 * millisecond;
 
 // In epoll a leg's address stands for its RTP socket, the next ones for its other sockets.
 enum Role : std::uintptr_t { audio, others, reports, roles };
@@ -28,11 +29,18 @@ Role role_of(void* tag) { return static_cast<Role>(reinterpret_cast<std::uintptr
 Leg& leg_of(void* tag) { return *reinterpret_cast<Leg*>(static_cast<char*>(tag) - role_of(tag)); }
 static_assert(roles <= alignof(Leg));
 
-void watch(int epoll, int descriptor, void* tag) {
+void watch(int epoll, int descriptor, void* tag, std::uint32_t events = EPOLLIN) {
     epoll_event interest{};
-    interest.events = EPOLLIN;
+    interest.events = events;
     interest.data.ptr = tag;
     epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &interest);
+}
+
+// At 0 it is stopped.
+void set_timer(int timer, Nanos at) {
+    itimerspec when{};
+    when.it_value = {at / 1'000'000'000, at % 1'000'000'000};
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 }  // namespace
@@ -63,9 +71,9 @@ void Common::tell(const Event& event) {
 
 MediaThread::MediaThread(Common& common)
     : common_(common), switch_(*this, static_cast<Nanos>(common.config.silence_after * 1e9)), wake_(open_eventfd()),
-      timer_(open_timer()), epoll_(open_epoll()) {
-    media::watch(epoll_.get(), wake_.get(), &wake_);
-    media::watch(epoll_.get(), timer_.get(), &timer_);
+      soon_(open_timer()), timer_(open_timer()), epoll_(open_epoll()) {
+    for (Descriptor* mine : {&wake_, &soon_, &timer_})  // each signal is told once, so that none has to be read
+        media::watch(epoll_.get(), mine->get(), nullptr, EPOLLIN | EPOLLET);
     switch_.advance(monotonic());
 }
 
@@ -83,11 +91,13 @@ void MediaThread::stop() {
 }
 
 void MediaThread::close_descriptors() {
-    for (Descriptor* mine : {&epoll_, &timer_, &wake_}) *mine = Descriptor();
+    for (Descriptor* mine : {&epoll_, &timer_, &soon_, &wake_}) *mine = Descriptor();
 }
 
-void MediaThread::post(std::unique_ptr<Command> command) {
-    if (commands_.post(command.release())) wake();
+void MediaThread::post(std::unique_ptr<Command> command, When when) {
+    const bool first = commands_.post(command.release());
+    if (when == When::now) wake();
+    else if (first) set_timer(soon_.get(), monotonic() + soon);
 }
 
 void MediaThread::watch(Leg& leg) {
@@ -130,18 +140,13 @@ void MediaThread::run() {
             run_commands();
             count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
         }
-        bool woken = false;
-        const auto of_a_leg = [&](int i) -> void* {
-            void* it = i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr;
-            return it == &wake_ || it == &timer_ ? nullptr : it;
-        };
+        const auto of_a_leg = [&](int i) { return i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr; };
         for (int i = 0; i < count; ++i) {
             if (void* next = of_a_leg(i + 1)) leg_of(next).prefetch();
             if (void* it = of_a_leg(i)) receive(it);
-            else if (ready[static_cast<std::size_t>(i)].data.ptr == &wake_) woken = true;
         }
         switch_.advance(monotonic());
-        if (woken || asked()) run_commands();
+        if (asked()) run_commands();
         arm_timer();
         if (std::exchange(event_posted_, false)) signal(common_.events_waiting.get());
     }
@@ -203,7 +208,6 @@ void MediaThread::settle(Leg& leg) {
 // Commands behind one that is not ready wait for it, and packets go on: nodes that come from another thread are on their
 // way, and whatever is asked of them is asked here already. Returns whether anything was done.
 bool MediaThread::run_commands() {
-    clear(wake_.get());  // before looking, or what is posted in between would be slept over
     for (bool any = false;; any = true) {
         if (first_command_ == nullptr) first_command_ = commands_.take_all();
         Command* command = static_cast<Command*>(first_command_);
@@ -222,9 +226,7 @@ void MediaThread::arm_timer() {
     const Nanos deadline = switch_.deadline().value_or(0);
     if (deadline == armed_) return;
     armed_ = deadline;
-    itimerspec at{};
-    at.it_value = {deadline / 1'000'000'000, deadline % 1'000'000'000};
-    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+    set_timer(timer_.get(), deadline);
 }
 
 void MediaThread::send(Leg& leg, rtp::Bytes packet) {

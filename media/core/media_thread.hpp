@@ -55,7 +55,7 @@ class MediaThread final : private Output {
     void stop();  // from then on the caller is the media thread
     void close_descriptors();
     bool started() const { return thread_.joinable(); }
-    void post(std::unique_ptr<Command> command);
+    void post(std::unique_ptr<Command> command, When when);
     bool run_commands();
     void watch(Leg& leg);
     const char* scheduling() const { return scheduling_.load(); }
@@ -90,7 +90,7 @@ class MediaThread final : private Output {
     Common& common_;
     Switch switch_;
     Mailbox commands_;
-    Descriptor wake_, timer_, epoll_;
+    Descriptor wake_, soon_, timer_, epoll_;
     Latency latency_;
     std::atomic<const char*> scheduling_{"normal"};
     std::atomic<bool> running_{false}, stopping_{false};

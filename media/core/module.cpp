@@ -120,7 +120,7 @@ class BareSwitch final : public Desk, private Output {
     nb::list take_events() { return event_list(std::exchange(events_, {})); }
 
   private:
-    void submit(int thread, std::unique_ptr<Command> command) override {
+    void submit(int thread, std::unique_ptr<Command> command, When) override {
         Switch& its = switches_[static_cast<std::size_t>(thread)];
         if (lag_ > 0 && !dynamic_cast<Moving*>(command.get())) its.advance(now_);
         command->run(its);

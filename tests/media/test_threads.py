@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,24 @@ def two_threads(engine: NativeEngine) -> tuple[Pair, Pair]:
         second = Pair(engine)
     assert first.thread != second.thread
     return first, second
+
+
+def woken() -> int:
+    """How often the media threads of this process went to sleep until now, and so were woken."""
+    words = "voluntary_ctxt_switches:"
+    tasks = [task for task in Path("/proc/self/task").iterdir() if (task / "comm").read_text().strip() == "media"]
+    lines = [line for task in tasks for line in (task / "status").read_text().splitlines()]
+    return sum(int(line.removeprefix(words)) for line in lines if line.startswith(words))
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_many_commands_that_nobody_hears_wake_the_thread_a_few_times(engine: NativeEngine) -> None:
+    caller, agent = engine.open_leg("127.0.0.1").node, engine.open_leg("127.0.0.1").node
+    began, before = time.monotonic(), woken()
+    for number in range(4000):
+        engine.set_gain(agent, caller, number % 2)
+    waited = time.monotonic() - began
+    assert woken() - before <= 3 + waited / 0.005
 
 
 def test_a_bridge_between_threads_is_heard_both_ways(engine: NativeEngine) -> None:

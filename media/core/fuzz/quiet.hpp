@@ -14,7 +14,7 @@ class QuietSwitch final : public Desk, private Output {
     void report(int id, rtp::Bytes bytes, Address from) { switch_.report(leg(id), bytes, from, now_); }
 
   private:
-    void submit(int, std::unique_ptr<Command> command) override { command->run(switch_); }
+    void submit(int, std::unique_ptr<Command> command, When) override { command->run(switch_); }
     Nanos now() const override { return now_; }
 
     void send(Leg&, rtp::Bytes) override {}
