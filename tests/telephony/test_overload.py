@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import socket
+import time
+from collections import Counter, deque
 from ipaddress import ip_network
 
 import pytest
 
+from calls.clock import SystemClock
 from calls.errors import ConfigError
 from telephony.overload import LoadLimits, Overload
+from telephony.sip.address import Address, Transport
+from telephony.sip.config import EndpointConfig
+from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Answered, Failed
+from telephony.transport.links import bind_all
+from telephony.transport.shell import Shell
+from telephony.transport.udp import Datagrams
 from telephony.trunking import Trunk
 from tests.telephony.conftest import running
 from tests.telephony.softphone import Softphone
@@ -102,6 +111,38 @@ def test_after_a_queue_that_stood_only_the_late_are_refused_and_soon_nobody() ->
     overload.reading(0, 0.001, 10.3)
     overload.reading(0, 0.02, 20.0)
     assert overload.refuses(0, 20.0) == 0, "long after, it may be a burst"
+
+
+class Waits:
+    """Notes how long the first message of each turn had waited."""
+
+    def __init__(self) -> None:
+        self.noted: asyncio.Queue[float] = asyncio.Queue()
+
+    def reading(self, socket: int, waited: float, now: float) -> None:
+        self.noted.put_nowait(waited)
+
+    def read(self) -> None:
+        pass
+
+
+async def test_a_datagram_has_waited_for_as_long_as_we_were_at_work_since_it_came() -> None:
+    (at,), sockets = bind_all([Address("127.0.0.1", 0)], 65_536)
+    waits = Waits()
+    shell = Shell(Endpoint(EndpointConfig(at.host)), SystemClock(), lambda event: None, Counter(), turns=waits)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        await shell.open(Datagrams(sockets[Transport.UDP]))
+        phone.sendto(b"\r\n\r\n", (at.host, at.port))
+        await waits.noted.get()
+        phone.sendto(b"\r\n\r\n", (at.host, at.port))
+        began = time.thread_time()
+        while time.thread_time() - began < 0.05:
+            pass
+        assert await waits.noted.get() >= 0.05
+        phone.sendto(b"\r\n\r\n", (at.host, at.port))
+        time.sleep(0.2)  # noqa: ASYNC251 — the machine runs others
+        assert await waits.noted.get() < 0.05
+        await shell.close()
 
 
 def test_no_more_calls_a_second_than_the_limit_and_one_second_of_them_at_once() -> None:
