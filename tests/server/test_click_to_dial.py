@@ -17,7 +17,7 @@ from server.settings import OwnCalls
 from tests.partners.browser import INSTALLED, Browser
 from tests.partners.sipp import SippAgent
 from tests.server.desk import OUTSIDE, PATIENCE, PRICE, Desk, desk
-from tests.server.test_own_calls import ANNOUNCEMENT, at_desk, hears_each_other
+from tests.server.test_own_calls import at_desk, gets_through, hear_each_other
 
 TOKEN = "a-token-of-sixteen-or-more"
 
@@ -41,8 +41,7 @@ async def test_a_click_leads_outside_and_the_carrier_is_heard_before_it_answers(
         await agent.answer()
         await carrier.receives("PRACK", PATIENCE)
         await becomes(here, Stage.DIALLING)
-        carrier.says(ANNOUNCEMENT)
-        await agent.hears(ANNOUNCEMENT, PATIENCE)
+        await gets_through(carrier, agent)
         await agent.hang_up()
         await here.becomes("1001", State.IDLE)
         await becomes(here, Stage.OVER)
@@ -54,7 +53,7 @@ async def test_whom_the_click_reaches_is_talked_to_and_paid_for(tmp_path: Path) 
         call = ClickToDial(here.parts).dial("1001", OUTSIDE)
         await agent.rings(PATIENCE)
         await agent.answer()
-        await hears_each_other(here, carrier, agent, joined=1)
+        await hear_each_other(carrier, agent)
         await becomes(here, Stage.TALKING)
         await carrier.hang_up()
         await agent.ended(PATIENCE)
