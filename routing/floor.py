@@ -31,6 +31,8 @@ class Floor:
         self.book = Book(queues, agents, rules, self.now())
         self.hungry: dict[str, asyncio.Future[policy.Offer]] = {}
         """Calls that want an agent now, and where the offer is awaited."""
+        self._phones: dict[str, bool] = {}
+        """Which phones are reachable, as far as we were told."""
         self._timer: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[object]] = set()
         self._watchers: set[Callable[[], None]] = set()
@@ -81,7 +83,8 @@ class Floor:
             if seat.until is None or seat.until > now:
                 continue
             if seat.state is State.OFFLINE:  # was unreachable: worth another try
-                self.record("agent.presence", agent=seat.agent.id, signed_in=seat.signed_in, reachable=True)
+                there = self._phones.get(seat.agent.phone, True)  # unless its phone is known to be gone
+                self.record("agent.presence", agent=seat.agent.id, signed_in=seat.signed_in, reachable=there)
             else:
                 self.record("agent.wrapped_up" if seat.state is State.WRAP_UP else "agent.ready", agent=seat.agent.id)
         self.settle()

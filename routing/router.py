@@ -33,7 +33,6 @@ class Router(Floor):
         self.exchange = exchange
         self.tickets: dict[str, Ticket] = {}
         self.direct = Direct(self, exchange)
-        self._phones: dict[str, bool] = {}
         self._began = self.now()
 
     # Callers

@@ -36,6 +36,9 @@ class Sip:
     """Realm of digest challenges. Changing it needs new phone passwords, for they are stored as digests."""
     agent_silence: float = 8.0
     """Seconds that an agent's phone whose audio stopped has to say that it is there, or the caller gets another."""
+    ask_phones: float = 25.0
+    """Seconds between questions to each registered phone whether it is there. One that stops to answer is not rung, and
+    its agent is offline, until it answers again."""
     caller_silence: float = 30.0
     """Seconds without audio after which a caller is asked whether the line is still there; no answer ends the call."""
     session_expires: int = 1800
@@ -64,7 +67,7 @@ class Sip:
         for name in ("max_connections", "max_connections_per_source"):
             if not 1 <= getattr(self, name) <= 100_000:
                 raise ConfigError(f"[sip] {name}", f"{getattr(self, name)} is not possible", "give 1 to 100000")
-        for name in ("idle_seconds", "agent_silence", "caller_silence"):
+        for name in ("idle_seconds", "agent_silence", "ask_phones", "caller_silence"):
             if not 1 <= getattr(self, name) <= 3600:
                 problem = f"{getattr(self, name):g} is not possible"
                 raise ConfigError(f"[sip] {name}", problem, "give seconds from 1 to 3600")

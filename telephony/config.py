@@ -12,6 +12,7 @@ from media.engine import Codec
 from telephony.overload import LoadLimits
 from telephony.sip.address import Address, Transport
 from telephony.sip.defence import DefenceConfig
+from telephony.sip.keepalive import EVERY
 from telephony.transport.connections import Limits
 from telephony.transport.tls import TlsFiles
 from telephony.trunking import Trunk
@@ -25,7 +26,7 @@ LOCAL: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in (
 """Networks that are never on the far side of a NAT in front of us."""
 FAR = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Addresses for documentation: whatever leads there is the way out."""
-EVERY = {4: "0.0.0.0", 6: "::"}
+EVERYWHERE = {4: "0.0.0.0", 6: "::"}
 """Every address of ours, by IP version."""
 
 
@@ -68,6 +69,8 @@ class TelephonyConfig:
     """Against those who are neither trunk nor phone."""
     agent_silence: float = 8.0
     """Seconds that a phone whose audio stopped has to answer OPTIONS before its leg counts as gone."""
+    ask_phones: float = EVERY
+    """Seconds between questions to each registered phone whether it is there."""
     caller_silence: float = 30.0
     """Seconds without audio after which a caller is asked by OPTIONS, again and again; no answer ends the call."""
     session_expires: int = 1800
@@ -83,6 +86,12 @@ class TelephonyConfig:
     """Round-trip estimate in seconds, from which all other SIP timers follow (RFC 3261 section 17.1.1.1)."""
     socket_buffer: int = 4 * 1024 * 1024
     """Bytes of receive and of send buffer to ask the kernel for."""
+
+    @property
+    def no_response_within(self) -> float:
+        """Seconds after which a registered phone that sent no response at all is taken for gone; it has been sent the
+        same request five times by then (RFC 3261 section 17.1.1.2)."""
+        return 16 * self.t1
 
     def __post_init__(self) -> None:
         if not self.listen:
@@ -125,7 +134,7 @@ class TelephonyConfig:
     def media_host(self, family: int) -> str:
         """Where the sockets of media of this IP version are bound."""
         hosts = {at.host for at in self.listen if version(at.host) == family}
-        return hosts.pop() if len(hosts) == 1 else EVERY[family]
+        return hosts.pop() if len(hosts) == 1 else EVERYWHERE[family]
 
     def host_towards(self, peer: str, family: int | None = None) -> str:
         """Which of our addresses the media of the far side at ``peer`` reach us at; the audio is of the IP version
@@ -136,7 +145,7 @@ class TelephonyConfig:
         """What ``peer`` sees of a socket of ours that is bound to ``host``."""
         if self.external_host and version(self.external_host) == version(host) and not self._local(peer):
             return self.external_host
-        if host not in EVERY.values():
+        if host not in EVERYWHERE.values():
             return host
         return _own_address_towards(peer if version(peer) == version(host) else FAR[version(host)])
 

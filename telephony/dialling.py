@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,6 +91,8 @@ class DialledLeg(Leg):
         self.for_call, self._listener = for_call, listener
         self._early: dict[str, bytes] = {}
         """To tag → SDP, of each phone of a fork that described itself before it answered."""
+        self.unheard: Callable[[], object] = lambda: None
+        """Told where the next hop sent no response at all."""
         self._picked_up: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
 
     async def dial(self, route: Route, shown: Shown, answer_within: float) -> Leg:
@@ -207,6 +209,8 @@ class DialledLeg(Leg):
             self._failed(Unreached(408, "no response at all", CAUSE_OF[408], silent=True))
 
     def _failed(self, failed: CallFailed) -> None:
+        if isinstance(failed, Unreached) and failed.silent:
+            self.unheard()
         if not self._picked_up.done():
             self._picked_up.set_exception(failed)
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more

@@ -103,8 +103,9 @@ class Telephony(Switchboard):
         sip = Shell(endpoint, self._clock, self._reception.dispatch, self.counters, timed, self.overload)
         self._office = Office(config, sip, self._media, self.counters, self._legs, self._note_line)
         await self.phones.start()
-        for flow in self.phones.flows():
-            keepalives.keep(flow, self._clock.monotonic())
+        flows = self.phones.flows()
+        for number, flow in enumerate(flows):  # one after another, not thousands at once
+            keepalives.keep(flow, self._clock.monotonic(), config.ask_phones * number / len(flows))
         await self.guarding.start()
         self._connections = Connections(
             config.limits, self.counters, lambda peer: endpoint.needs(peer) or self.phones.is_flow(peer)

@@ -86,6 +86,8 @@ class Phones:
         self._reachable: set[str] = set()
         self._flows: dict[str, set[Address]] = {}
         self._users: dict[Address, set[str]] = {}
+        self._silent: set[Address] = set()
+        """Flows over which nobody answers; who registered on them is registered, but not rung."""
         self._unsaved: set[str] = set()
         self._to_save = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -108,7 +110,8 @@ class Phones:
         account = self._accounts.lookup(user)
         if account is None:
             return []
-        bindings = self._registrar.contacts(user, self._clock.monotonic())
+        registered = self._registrar.contacts(user, self._clock.monotonic())
+        bindings = [binding for binding in registered if binding.path or binding.source not in self._silent]
         # RFC 5626 section 5.1: never two flows of one instance at once.
         phones = {binding.instance or str(binding.contact): binding for binding in reversed(bindings)}
         if phones:
@@ -148,11 +151,22 @@ class Phones:
     def register(self, request: Request, source: Address, now: float) -> RegisterReply:
         """Answer a REGISTER."""
         reply = self._registrar.handle(request, source, now)
+        if reply.status == 200:
+            self.answers(source, True, now)
         if reply.changed:
             self._changed(reply.user, now)
         if reply.status == 200:
             self._save(reply.user)  # also a mere refresh, which changes how long the bindings last
         return reply
+
+    def answers(self, source: Address, here: bool, now: float) -> None:
+        """It has been found out whether somebody answers over this flow (RFC 5626 section 5.3): if not, no call goes
+        there until a question is answered or the phone registers again."""
+        if source not in self._users or here == (source not in self._silent):
+            return
+        (self._silent.discard if here else self._silent.add)(source)
+        for user in [*self._users[source]]:
+            self._changed(user, now)
 
     def disconnected(self, peer: Address, now: float) -> None:
         """A connection is closed: who registered on it is reached where its contact says, or no more."""
@@ -195,6 +209,7 @@ class Phones:
             self._users[gone].discard(user)
             if not self._users[gone]:
                 del self._users[gone]
+                self._silent.discard(gone)
         for source in sources:
             self._users.setdefault(source, set()).add(user)
         if sources:

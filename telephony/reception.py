@@ -50,7 +50,10 @@ class Reception:
     messages: Messages = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keepalives = KeepAlives(self.phones.registered_from, self._ask_whether_alive)
+        self.keepalives = KeepAlives(
+            self.phones.registered_from, self._ask_whether_alive, self._whether_alive,
+            every=self.config.ask_phones, within=self.config.no_response_within,
+        )
         self.messages = Messages(self.phones, bracketed(self.config.contact_host))
 
     def admit(self, request: Request, source: Address) -> int | None:
@@ -72,6 +75,7 @@ class Reception:
             case Responded(call=None):
                 self.enrolments.take(event, self.clock.monotonic())
                 self.carriers.take(event, self.clock.monotonic())
+                self.keepalives.answered(event.transaction, event.response.status, self.clock.monotonic())
                 self.messages.answered(event, self.board.office.sip.endpoint, self.clock.monotonic())
             case _:
                 leg = self.board.office.legs.get(event.call or "")
@@ -169,6 +173,11 @@ class Reception:
         else:  # it belongs into a dialog (RFC 3261 section 12.2.2), or to a subscription (RFC 6665 section 4.1.3)
             endpoint.respond(event.transaction, 481, now)
 
-    def _ask_whether_alive(self, binding: Binding, now: float) -> None:
+    def _whether_alive(self, source: Address, here: bool, now: float) -> None:
+        self.counters["phones_answered" if here else "phones_silent"] += 1
+        self.phones.answers(source, here, now)
+
+    def _ask_whether_alive(self, binding: Binding, now: float) -> str:
         us = NameAddr(Uri(host=bracketed(self.config.host_towards(binding.source.host))))
-        self.board.office.sip.endpoint.send_request("OPTIONS", binding.contact, binding.source, from_=us, now=now)
+        endpoint = self.board.office.sip.endpoint
+        return endpoint.send_request("OPTIONS", binding.contact, binding.source, from_=us, now=now)

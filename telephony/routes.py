@@ -41,6 +41,7 @@ class Routes:
             Route(
                 place.uri, place.destination or await resolve(_next_hop(place)), self._config.codecs,
                 secured=self._config.secured, path=place.path, q=place.q,
+                silent_after=self._config.no_response_within,
             )
             for place in self._phones.places(user)
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from calls.call import Call
@@ -14,7 +15,7 @@ from calls.phone import Phone, Sound
 from media.engine import Codec
 from telephony import bridge
 from telephony.bridge import Bridge, NotPossible
-from telephony.dialling import DialledLeg
+from telephony.dialling import DialledLeg, Route
 from telephony.forking import by_preference
 from telephony.leg import Leg, Office
 from telephony.outside import Outside, Wanted
@@ -64,8 +65,14 @@ class Switchboard:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
             leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
             leg.house, leg.user = True, target if self.phones.knows(target) else ""
+            leg.unheard = partial(self._unheard, route)
             legs.append((leg, route))
         return await by_preference(legs, Shown(shown, name), answer_within)
+
+    def _unheard(self, route: Route) -> None:
+        """An INVITE got no response at all: until that phone says something, calls go elsewhere."""
+        if not route.path:
+            self.phones.answers(route.destination, False, self.office.sip.now())
 
     async def dial_out(
         self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",

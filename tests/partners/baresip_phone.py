@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
 from asyncio.subprocess import Process
 from types import TracebackType
@@ -174,6 +176,14 @@ class BaresipPhone(EventfulPhone):
     async def unplug(self) -> None:
         """Pull the plug."""
         await stop(self._process, grace=0)
+
+    def falls_asleep(self) -> None:
+        """The lid of the laptop is closed: the program stands still, its sockets stay open and nobody answers."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def wakes_up(self) -> None:
+        """It goes on where it stopped."""
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     async def press(self, key: str) -> None:
         """Press a key (RFC 4733)."""

@@ -238,6 +238,26 @@ async def test_an_unreachable_phone_is_tried_again_or_comes_back_by_itself(
     assert hall.state("1001") is State.TALKING
 
 
+@pytest.mark.parametrize("status", [408, 503])
+async def test_a_phone_that_sleeps_takes_its_agent_out_until_it_wakes_up(
+    hall: Hall, li: Agent, service: Queue, status: int
+) -> None:
+    """The exchange says that nobody answers there, before the ringing fails, and when somebody does again."""
+    wang = Agent("1002", "王", "1002", li.skills)
+    router = hall.opens([service], [li, wang], Rules(unreachable_for=60, missed_pause=60))
+    hall.exchange.habits = {"1001": (status, 8.0), "1002": 1.0}
+    hall.dials("a")
+    await hall.passes(7.9)
+    assert hall.state("1001") is State.RINGING
+    router.phone_changed("1001", False)
+    await hall.passes(2)
+    assert (hall.state("1001"), hall.state("1002")) == (State.OFFLINE, State.TALKING)
+    await hall.passes(300)
+    assert hall.state("1001") is State.OFFLINE, "nothing but the phone itself brings it back"
+    router.phone_changed("1001", True)
+    assert hall.state("1001") is State.IDLE
+
+
 async def test_fixed_phones_are_always_there_and_rest_only_when_busy(hall: Hall) -> None:
     hall.opens([Queue("line", phones=("sip:echo@127.0.0.1:5070", "8001"))], rules=Rules(again_after=10))
     hall.exchange.habits = {"sip:echo@127.0.0.1:5070": (486, 1.0), "8001": 1.0}

@@ -125,6 +125,38 @@ def test_a_second_place_changes_nothing_for_watchers() -> None:
     assert bench.told == [("1001", True)]
 
 
+def test_a_phone_that_does_not_answer_is_registered_but_not_rung() -> None:
+    bench = Bench()
+    bench.registers()
+    bench.phones.answers(DESK, False, bench.clock.seconds)
+    assert not bench.phones.reachable("1001")
+    assert bench.phones.is_flow(DESK), "it is still the registered phone, and no stranger"
+    bench.phones.answers(DESK, False, bench.clock.seconds)
+    bench.phones.answers(DESK, True, bench.clock.seconds)
+    assert bench.phones.places("1001") == [Place(Uri.parse("sip:1001@10.0.0.5"), DESK)]
+    assert bench.told == [("1001", True), ("1001", False), ("1001", True)]
+
+
+def test_a_phone_that_did_not_answer_is_back_when_it_registers_again() -> None:
+    bench = Bench()
+    bench.registers()
+    bench.phones.answers(DESK, False, bench.clock.seconds)
+    bench.registers()
+    assert bench.phones.reachable("1001")
+    bench.phones.answers(Address("192.0.2.99", 5060), False, bench.clock.seconds)  # nobody registered there
+    assert bench.told == [("1001", True), ("1001", False), ("1001", True)]
+
+
+def test_while_one_of_its_phones_answers_a_user_is_rung_there() -> None:
+    bench = Bench()
+    mobile = Address("198.51.100.4", 40000)
+    bench.registers()
+    bench.registers(source=mobile, contact="sip:1001@10.9.9.9")
+    bench.phones.answers(DESK, False, bench.clock.seconds)
+    assert [place.destination for place in bench.phones.places("1001")] == [mobile]
+    assert bench.told == [("1001", True)]
+
+
 def test_a_watcher_that_fails_keeps_nobody_from_registering(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
 

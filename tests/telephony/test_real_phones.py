@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from calls.call import Call
+from calls.errors import CallFailed
 from calls.phone import Phone
 from telephony.leg import Leg
 from telephony.sip.address import Address, Transport
@@ -17,6 +18,7 @@ from telephony.transport.tls import TlsFiles
 from tests.partners.baresip_phone import BaresipPhone
 from tests.partners.certificates import certificate
 from tests.partners.pjsua2_phone import Pjsua2Phone
+from tests.partners.process import until
 from tests.telephony.conftest import PASSWORD, Switchboard, account, running
 
 MAKES: dict[str, type[BaresipPhone] | type[Pjsua2Phone]] = {"pjsua2": Pjsua2Phone, "baresip": BaresipPhone}
@@ -57,6 +59,45 @@ async def test_a_telephone_is_rung_on_the_connection_that_it_registered_on(
             await leg.ended()
             assert board.telephony.counters["connections"] == 1
             await board.leaves_nothing_behind()
+
+
+@pytest.mark.parametrize("over", [Transport.UDP, Transport.TCP])
+async def test_a_telephone_that_sleeps_is_not_rung_until_it_wakes_up(over: Transport) -> None:
+    async with running(listen=(Address("127.0.0.1", 0, over),), ask_phones=0.3) as board:
+        md5_alone(board)
+        phones, server = board.telephony.phones, ("127.0.0.1", board.telephony.port)
+        told: list[bool] = []
+        async with BaresipPhone(user="1001", password=PASSWORD, registrar=server, over=over.lower()) as phone:
+            phones.subscribe(lambda user, reachable: told.append(reachable))
+            await phone.registered(PATIENCE)
+            await until(lambda: board.telephony.counters["phones_answered"] > 0, PATIENCE, "an answer to OPTIONS")
+            phone.falls_asleep()
+            await until(lambda: not phones.reachable("1001"), PATIENCE, "nobody is there")
+            with pytest.raises(CallFailed) as failed:
+                await ringing(board)
+            assert failed.value.status == 480
+            phone.wakes_up()
+            await until(lambda: phones.reachable("1001"), PATIENCE, "somebody is there again")
+            call = ringing(board)
+            await phone.rings(PATIENCE)
+            await phone.answer()
+            await (await call).hang_up()
+        assert told[:3] == [True, False, True]
+        await board.leaves_nothing_behind()
+
+
+async def test_a_telephone_that_falls_asleep_before_it_is_rung_is_given_up_soon_and_not_rung_again() -> None:
+    async with running() as board:  # no question is asked as yet
+        md5_alone(board)
+        phones, server = board.telephony.phones, ("127.0.0.1", board.telephony.port)
+        async with BaresipPhone(user="1001", password=PASSWORD, registrar=server) as phone:
+            await phone.registered(PATIENCE)
+            phone.falls_asleep()
+            with pytest.raises(CallFailed) as failed:
+                await ringing(board)
+            assert failed.value.reason == "no response at all"
+            assert not phones.reachable("1001")
+        await board.leaves_nothing_behind()
 
 
 @pytest.mark.parametrize("make", MAKES)
