@@ -104,7 +104,7 @@ class Telephony(Switchboard):
         self._office = Office(config, sip, self._media, self.counters, self._legs, self._note_line)
         await self.phones.start()
         flows = self.phones.flows()
-        for number, flow in enumerate(flows):  # one after another, not thousands at once
+        for number, flow in enumerate(flows, start=1):  # one after another, not thousands at once
             keepalives.keep(flow, self._clock.monotonic(), config.ask_phones * number / len(flows))
         await self.guarding.start()
         self._connections = Connections(

@@ -67,8 +67,8 @@ async def test_a_telephone_that_sleeps_is_not_rung_until_it_wakes_up(over: Trans
         md5_alone(board)
         phones, server = board.telephony.phones, ("127.0.0.1", board.telephony.port)
         told: list[bool] = []
+        phones.subscribe(lambda user, reachable: told.append(reachable))
         async with BaresipPhone(user="1001", password=PASSWORD, registrar=server, over=over.lower()) as phone:
-            phones.subscribe(lambda user, reachable: told.append(reachable))
             await phone.registered(PATIENCE)
             await until(lambda: board.telephony.counters["phones_answered"] > 0, PATIENCE, "an answer to OPTIONS")
             phone.falls_asleep()
