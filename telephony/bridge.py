@@ -49,6 +49,7 @@ class Bridge:
         self._wishes: asyncio.Queue[Referral | Arrival] = asyncio.Queue()
         for leg in (caller, agent):
             leg.changed = self.apply
+        agent.when_over(self._turn)
         agent.referred = self._wishes.put_nowait if agent.house else None
         self.apply()
 
@@ -68,6 +69,7 @@ class Bridge:
             raise NotPossible("the talk is over" if self._parted.is_set() else "another supervisor is in this talk")
         _ = supervisor.talking
         self.supervisor, supervisor.changed = supervisor, self.apply
+        supervisor.when_over(self._turn)
         self.change(mode)
 
     def change(self, mode: Mode) -> None:
@@ -120,9 +122,10 @@ class Bridge:
         while True:
             self._turned.clear()
             far = self.far
-            hangup = await self._until_turned(far)
-            if hangup is None:
+            if far.hangup is None:
+                await self._turned.wait()
                 continue
+            hangup = await far.ended()
             if far is self.supervisor:
                 self.dismiss(far)
             elif self.supervisor is not None and self.mode is Mode.BARGE:
@@ -130,15 +133,9 @@ class Bridge:
             if self.far is far or self.far.hangup is not None:
                 return hangup
 
-    async def _until_turned(self, leg: Leg) -> Hangup | None:
-        """Wait for the end of ``leg``, or (None) until somebody comes, goes or changes the mode."""
-        ending, turning = asyncio.ensure_future(leg.ended()), asyncio.ensure_future(self._turned.wait())
-        try:
-            await asyncio.wait((ending, turning), return_when=asyncio.FIRST_COMPLETED)
-            return ending.result() if ending.done() else None
-        finally:
-            ending.cancel()
-            turning.cancel()
+    def _turn(self, hangup: Hangup) -> None:
+        """A leg has ended: ``ended`` looks whose."""
+        self._turned.set()
 
     async def parted(self) -> None:
         """Wait until the talk is over."""

@@ -201,7 +201,8 @@ class Leg:
             if not future.done():
                 future.set_exception(LegGone("the leg ended"))
         self._over.set()
-        for callback in self._when_over:
+        callbacks, self._when_over = self._when_over, []  # who waited for the end is let go of
+        for callback in callbacks:
             callback(hangup)
 
     def when_over(self, callback: Callable[[Hangup], object]) -> None:

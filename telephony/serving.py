@@ -36,6 +36,7 @@ class Serving:
         self.on_call: OnCall = _nobody
         self._legs, self._counters = legs, counters
         self._tasks: dict[asyncio.Task[None], Served] = {}
+        self._calls: dict[str, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -50,19 +51,23 @@ class Serving:
 
     def whose(self, call_id: str) -> Leg | None:
         """The leg whose call it is."""
-        return next((served.leg for served in self._tasks.values() if served.id == call_id), None)
+        task = self._calls.get(call_id)
+        return self._tasks[task].leg if task is not None else None
 
     def belongs(self, call_id: str, leg: Leg) -> None:
         """From now on the call is that of ``leg``: it ends with this leg, and no longer with another."""
-        for task, served in self._tasks.items():
-            if served.id == call_id:
-                _bind(task, served, leg)
+        task = self._calls.get(call_id)
+        if task is not None:
+            _bind(task, self._tasks[task], leg)
 
     def _run(self, served: Served, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._serve(served, work), name=f"call {served.id}")
-        self._tasks[task] = served
-        task.add_done_callback(self._tasks.pop)
+        self._tasks[task], self._calls[served.id] = served, task
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        del self._calls[self._tasks.pop(task).id]
 
     async def over(self, seconds: float | None) -> None:
         """Wait for all, and no longer than ``seconds``."""

@@ -17,6 +17,11 @@ from telephony.sip.events import Invited, Reinvited, Requested, SipEvent
 log = logging.getLogger(__name__)
 
 
+GRAIN = 0.01
+"""Seconds. Several timers run for each call; what is due within so little is done in one turn. The shortest of them,
+T1 (RFC 3261 section 17.1.1.1), is fifty times as long."""
+
+
 class Timed(Protocol):
     """Something that wants to be woken."""
 
@@ -166,7 +171,7 @@ class Shell:
         self._disarm()
         if self._links:
             self._due = due
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self.now()), self._tick)
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self.now()) + GRAIN, self._tick)
 
     def _disarm(self) -> None:
         if self._timer is not None:
