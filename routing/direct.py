@@ -95,9 +95,9 @@ class Direct:
     @contextmanager
     def taking(self, user: str, call: Call, wrap_up: float) -> Iterator[None]:
         """While inside, the agent at this phone has a call that it took from another phone; afterwards it has
-        ``wrap_up`` seconds for notes. Harmless for a call of its own, which keeps it at work anyhow."""
+        ``wrap_up`` seconds for notes. It may be in that call already, at the other phone."""
         seat = self.seat_of(user)
-        if seat is None or call.id in seat.dialled:
+        if seat is None:
             yield
             return
         self._floor.record("agent.took", call.id, seat.agent.id)

@@ -7,7 +7,7 @@ may be handed on as a caller may, or given up to another call of the agent's (an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -58,6 +58,8 @@ class OwnCall:
     """The desktop asked for the call: the phone was rung and has answered already."""
     ended: Hangup | None = None
     """How it ended; before that, None."""
+    _task: asyncio.Task[object] | None = None
+    """In which the call runs."""
     _notes: float = 0.0
     """Seconds that the agent has for notes once out of the call."""
     _reached: str = ""
@@ -68,6 +70,7 @@ class OwnCall:
     async def recorded(self, details: Mapping[str, object]) -> AsyncIterator[None]:
         """While inside, the call is in progress; afterwards it is accounted for."""
         call, parts = self.call, self.parts
+        self._task = asyncio.current_task()
         parts.running[call.id] = call
         self.diary = Diary(call, parts.log, parts.clock)
         self.diary.note("call.invited", {"called": shown(call.called, parts.telephony), "caller": self.user,
@@ -78,6 +81,8 @@ class OwnCall:
                 yield
         finally:
             parts.running.pop(call.id)
+            if self.phone is not None:
+                parts.consulting.pop(self.phone.id, None)
             await asyncio.shield(self._over())
 
     async def clicked_on(self) -> None:
@@ -87,7 +92,7 @@ class OwnCall:
 
     async def from_phone(self, phone: Phone) -> None:
         """Reach whom the phone has dialled, then answer it."""
-        self.phone = phone
+        self.phone = self._consults(phone)
         try:
             async with self._held:
                 await self._reach()
@@ -100,7 +105,24 @@ class OwnCall:
         finally:
             await phone.hang_up()
 
-    def give_up(self, to: Call, wrap_up: float) -> GivenUp:
+    def _consults(self, phone: Phone) -> Phone:
+        """From now on whoever calls may want to hand another caller to whom it reaches."""
+        self.parts.consulting[phone.id] = self
+        return phone
+
+    @property
+    def answered(self) -> bool:
+        """As in ``server.parts.Consulting``."""
+        return self.other is not None
+
+    async def withdrawn(self) -> str:
+        """As in ``server.parts.Consulting``."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        return self.call.called
+
+    def give_up(self, to: Call, wrap_up: float, agreed: Callable[[], None]) -> GivenUp:
         """As in ``server.parts.Consulting``."""
         other = self.other
         if other is None:
@@ -108,10 +130,13 @@ class OwnCall:
         if self.given_up:
             raise CallFailed(481, "whom the caller is to be handed to has gone on to another call")
         try:
-            self.parts.telephony.handed_over(self.call, to)
+            self.parts.telephony.talk(self.call.id)
         except NotPossible as error:
             raise CallFailed(481, str(error)) from None
-        self.parts.router.direct.handed_on(self.call.called, to, wrap_up)
+        agreed()
+        self.parts.telephony.handed_over(self.call, to)
+        if self.call.called not in self.parts.router.book.queues:
+            self.parts.router.direct.handed_on(self._reached, to, wrap_up)
         self.given_up = True
         return GivenUp(other, self._reached, self._held.pop_all())
 
@@ -124,7 +149,7 @@ class OwnCall:
                     self.user, call=self.call, shown=called, name=CLICKED, answer_within=parts.own_calls.ring_seconds)
                 self.diary.note("agent.answered")
                 self._held.push_async_callback(self.phone.hang_up)
-                parts.telephony.belongs(self.call, self.phone)
+                parts.telephony.belongs(self.call, self._consults(self.phone))
                 ringing = await self.phone.play(ringback(), loop=True)
                 await self._reach()
                 await ringing.stop()
@@ -146,7 +171,8 @@ class OwnCall:
                 raise CallFailed(486, "this is the phone that calls")
             self.other = await self._held.enter_async_context(parts.router.direct.reached(
                 target, call, name=self.name, by=self.user, answer_within=ANSWER_SECONDS, early_media=True))
-            self._reached = seat.agent.id if seat is not None else ""
+            answering = parts.router.direct.seat_of(self.other.user) or seat  # a colleague may have picked it up
+            self._reached = answering.agent.id if answering is not None else ""
         else:
             self.other = await self._outside(target)
 
@@ -179,7 +205,6 @@ class OwnCall:
         self.parts.telephony.belongs(self.call, self.other, record_to=self._recording)
         found_by_queue = self.call.called in self.parts.router.book.queues
         talks = Talks(self.call, self.caller, self.other, self.parts, self.diary, found_by_queue)
-        self.parts.consulting[phone.id] = self
         try:
             last: Hangup | ToQueue | bool = await talks.talk(phone, self._at_work, wrap_up=self._notes)
         finally:

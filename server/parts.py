@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -42,9 +42,17 @@ class GivenUp:
 class Consulting(Protocol):
     """A call in which one of our own people talks to whom a caller may be handed to."""
 
-    def give_up(self, to: Call, wrap_up: float) -> GivenUp:
+    @property
+    def answered(self) -> bool:
+        """Whether anybody is there to be handed to."""
+
+    def give_up(self, to: Call, wrap_up: float, agreed: Callable[[], None]) -> GivenUp:
         """Part with that party: it goes on in ``to``, and has ``wrap_up`` seconds for notes after it; an agent whom a
-        queue has found has those of the queue. Raises CallFailed where nobody has answered."""
+        queue has found has those of the queue. ``agreed`` is called when nothing can fail any more and every leg still
+        stands. Raises CallFailed where nobody is there."""
+
+    async def withdrawn(self) -> str:
+        """End a call that nobody has answered yet; whom it was to reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +76,4 @@ class Parts:
     running: dict[str, Call] = field(default_factory=dict)
     """The calls in progress, by id."""
     consulting: dict[str, Consulting] = field(default_factory=dict)
-    """Those that our own people made and that were answered, by the id of the leg that made them."""
+    """Those that our own people make, by the id of the leg that makes them."""

@@ -13,7 +13,7 @@ from calls.phone import Talk, Transfer
 from customers import parse_number
 from server.diary import Diary
 from server.hold import holding
-from server.parts import Parts
+from server.parts import Consulting, Parts
 from telephony import Telephony
 
 TRANSFER_SECONDS = 25.0
@@ -120,17 +120,23 @@ class Talks:
         """Reach the target; ``following`` lets go of it in the end. Raises CallFailed."""
         if wish.arrived is not None:
             return await self._taken(wish.arrived, following)
+        target = wish.target
         if wish.consulted is not None:
-            return self._take_over(wish.consulted.id, following)
-        if wish.target in self.parts.router.book.queues:
+            consulting = self.parts.consulting.get(wish.consulted.id)
+            if consulting is None:
+                raise CallFailed(481, "whom the caller is to be handed to is gone")
+            if consulting.answered:
+                return self._take_over(consulting, wish, following)
+            target = await consulting.withdrawn()  # nobody is there yet: it goes on blindly (RFC 5589 section 7.6)
+        if target in self.parts.router.book.queues:
             if self.found_by_queue:
                 raise CallFailed(603, "whom a queue has found cannot wait in another")
-            return ToQueue("transfer", wish.target)
+            return ToQueue("transfer", target)
         with talk.parked():
             phone = await following.enter_async_context(self.parts.router.direct.reached(
-                wish.target, self.call, name=self.caller.name, by=wish.by, answer_within=TRANSFER_SECONDS,
+                target, self.call, name=self.caller.name, by=wish.by, answer_within=TRANSFER_SECONDS,
                 wrap_up=following.wrap_up))
-        return _Onward(phone, self._agent(phone.user or wish.target))
+        return _Onward(phone, self._agent(phone.user or target))
 
     async def _taken(self, phone: Phone, following: _Following) -> _Onward:
         """Let a phone that has called in for it take the other party's place (RFC 3891)."""
@@ -142,12 +148,9 @@ class Talks:
         following.push_async_callback(phone.hang_up)
         return _Onward(phone, self._agent(phone.user))
 
-    def _take_over(self, consulted: str, following: _Following) -> _Onward:
-        """Have whom the agent has consulted, by the call that the leg ``consulted`` made."""
-        consulting = self.parts.consulting.get(consulted)
-        if consulting is None:
-            raise CallFailed(481, "whom the caller is to be handed to has not answered")
-        given_up = consulting.give_up(self.call, following.wrap_up)
+    def _take_over(self, consulting: Consulting, wish: Transfer, following: _Following) -> _Onward:
+        """Have whom the agent has consulted. It is told first: the wish may have come on a leg that ends with this."""
+        given_up = consulting.give_up(self.call, following.wrap_up, wish.succeeded)
         following.push_async_exit(given_up.hold)
         return _Onward(given_up.phone, given_up.agent)
 

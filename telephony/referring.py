@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calls.call import Side
 from telephony.referral import FRAGMENT, Referral, Wish
 from telephony.sip.errors import SipParseError
 from telephony.sip.events import Requested
@@ -24,13 +25,13 @@ def refer(leg: Leg, office: Office, event: Requested) -> None:
     except SipParseError as error:
         endpoint.respond(event.transaction, error.status, now, f"{error.where}: {error.problem}")
         return
-    if leg.referred is None:
+    asked, consulted = _joining(leg, _consulted(office, wish))
+    if leg.referred is None or asked.referred is None:
         endpoint.respond(event.transaction, 603, now, "nobody to be transferred")
         return
-    if leg.wish is not None and not leg.wish.over:
+    if any(each.wish is not None and not each.wish.over for each in (leg, asked)):
         endpoint.respond(event.transaction, 491, now, "a transfer is under way")
         return
-    consulted = _consulted(office, wish)
     quiet = event.request.get("Refer-Sub").strip().lower() == "false"  # RFC 4488 section 4
     endpoint.respond(event.transaction, 202, now, headers=[("Refer-Sub", "false")] if quiet else ())
 
@@ -39,14 +40,24 @@ def refer(leg: Leg, office: Office, event: Requested) -> None:
         office.sip.flush()
 
     target = _named(office, leg.offers.far, wish)
-    leg.wish = referral = Referral(target, leg.user, event.request.cseq.number, None if quiet else notify, consulted)
+    sequence = event.request.cseq.number
+    leg.wish = asked.wish = referral = Referral(target, leg.user, sequence, None if quiet else notify, consulted)
     referral.trying()
     if wish.replaced is not None and consulted is None:
         # Not as our answer: a 481 to its request would tell the phone that its own dialog is gone (RFC 3261 section
         # 12.2.1.2), and with it the other party.
         referral.failed(481, "no such dialog to be replaced")
     else:
-        leg.referred(referral)
+        asked.referred(referral)
+
+
+def _joining(leg: Leg, consulted: Leg | None) -> tuple[Leg, Leg | None]:
+    """In which of a phone's two calls the wish is granted, and whom that party is handed to by the other one. It may be
+    said in either (RFC 5589 section 7.3): the call that goes on is the one that came to the phone, and not the one that
+    it made to consult somebody."""
+    if consulted is not None and leg.side is Side.CALLER and consulted.side is not Side.CALLER:
+        return consulted, leg
+    return leg, consulted
 
 
 def _consulted(office: Office, wish: Wish) -> Leg | None:

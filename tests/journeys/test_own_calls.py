@@ -103,7 +103,8 @@ async def test_a_customers_phone_does_not_dial_outside(hotline: Hotline) -> None
         await customer.unregister()
 
 
-async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, floor: Floor) -> None:
+@pytest.mark.parametrize("here", [False, True], ids=["in-the-callers-call", "in-the-consultation"])
+async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, floor: Floor, here: bool) -> None:
     first, second = phone(hotline, "1001"), phone(hotline, "1003")
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
         early = await talks(caller, first)
@@ -113,7 +114,7 @@ async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, flo
         await second.answer()
         await first.connected()
         between_agents = await both_ways(first, second)
-        await first.hand_over()
+        await (first.hand_over_here() if here else first.hand_over())
         assert await first.transferred() == 200
         await first.ended()
         await first.ended()
@@ -139,21 +140,33 @@ async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, flo
     assert consulted.one("recording.sealed").details["seconds"] < story.one("recording.sealed").details["seconds"]
 
 
-async def test_a_caller_is_not_handed_to_whom_nobody_has_reached(hotline: Hotline, floor: Floor) -> None:
-    """REFER with Replaces while the consulted colleague still rings: everything stays as it was."""
+async def test_a_caller_is_brought_to_whom_the_agent_still_rings(hotline: Hotline, floor: Floor) -> None:
+    """REFER with Replaces while the consulted colleague still rings: a blind transfer, which may fail as such."""
     first, second = phone(hotline, "1001"), phone(hotline, "1003")
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
         await talks(caller, first)
-        await first.call(uri(hotline, "1003"))
-        await second.rings(20)
-        await first.hand_over()
-        assert await first.transferred() == 481
-        await second.reject(486)
-        assert await first.refused_with() == 486
-        await both_ways(caller, first)
-        await caller.hang_up()
+        for answered in (False, True):
+            await first.call(uri(hotline, "1003"))
+            await second.rings(20)
+            await first.hand_over()
+            await second.ended()
+            assert await first.refused_with() == 480, "the consultation is over"
+            shown = await second.rings(20)
+            assert shown.from_user == "+8613800138000", "it is the caller who rings now"
+            if not answered:
+                await second.reject(486)
+                assert await first.transferred() == 486
+                await second.ended()
+                await both_ways(caller, first)
+        await second.answer()
+        assert await first.transferred() == 200
         await first.ended()
-        await told_of(hotline, caller)
+        await both_ways(caller, second)
+        await second.hang_up()
+        assert await caller.ended() == 0
+        story = await told_of(hotline, caller)
+    assert story.agents("call.bridged")[-1] == "1003"
+    assert len(story.all("transfer.failed")) == 1
 
 
 async def test_a_click_rings_the_agent_and_then_the_colleague(hotline: Hotline) -> None:

@@ -303,6 +303,10 @@ class ProcessPhone(EventfulPhone):
         """Ask that whom the first call is with be brought to whom the latest is with (REFER with Replaces)."""
         self._do("hand_over")
 
+    async def hand_over_here(self) -> None:
+        """Ask the same in the latest call: that whom it is with takes this phone's place in the first call."""
+        self._do("hand_over_here")
+
     def heard(self) -> Pcm:
         """What was heard in the latest call; up to half a second behind while the call lasts."""
         calls = sorted(self.folder.glob("heard-*.wav"), key=lambda path: path.stat().st_mtime)

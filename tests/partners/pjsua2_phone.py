@@ -185,6 +185,7 @@ def main() -> None:
                 "statistics": call.tell_statistics,
                 "transfer": lambda: call.xfer(order["uri"], plain),
                 "hand_over": lambda: self.calls[0].xferReplaces(call, plain),
+                "hand_over_here": lambda: call.xferReplaces(self.calls[0], plain),
                 "hold": lambda: call.setHold(pj.CallOpParam()),
                 "unhold": lambda: call.reinvite(again),
             }
