@@ -54,8 +54,8 @@ class Overload:
     def __init__(self, limits: LoadLimits) -> None:
         self.limits = limits
         self.refused = 0
-        self._late_since: dict[int, float] = {}
-        """Since when each socket, whenever it was read, held messages that were late."""
+        self._late_since: dict[int, tuple[float, float]] = {}
+        """Since when each socket, whenever it was read, held messages that were late; and when that was seen last."""
         self._late = False
         """Whether the first message was late when a socket was read last."""
         self._came: float | None = None
@@ -70,7 +70,10 @@ class Overload:
         if not self._late:
             self._late_since.pop(socket, None)
             return
-        since = self._late_since.setdefault(socket, now)
+        since, seen = self._late_since.get(socket, (now, now))
+        if now - seen > self.limits.behind:  # nobody came meanwhile: no queue has stood so long
+            since = now
+        self._late_since[socket] = since, now
         if now < self._watchful_until or now - since >= self.limits.behind:
             self._watchful_until = now + WATCHFUL
 

@@ -91,9 +91,18 @@ def test_a_burst_that_is_over_soon_is_taken_whole() -> None:
     overload.reading(0, 0.0, 10.1)  # read in time: what was late before is over
     overload.reading(0, 0.08, 10.15)
     assert overload.refuses(0, 10.15) == 0
+    overload.reading(0, 0.08, 10.2)
     overload.reading(1, 0.0, 10.24)  # that is another socket
     overload.reading(0, 0.08, 10.26)
     assert overload.refuses(0, 10.26) > 0
+
+
+def test_single_late_messages_with_pauses_between_are_no_queue() -> None:
+    overload = Overload(LoadLimits(behind=0.1))
+    for now in (10.0, 10.2, 10.4, 20.0):
+        overload.reading(0, 0.08, now)
+        assert overload.refuses(0, now) == 0
+        overload.read()
 
 
 def test_after_a_queue_that_stood_only_the_late_are_refused_and_soon_nobody() -> None:
