@@ -14,6 +14,9 @@ from pathlib import Path
 LONGEST = 300
 """Seconds after which ``timeout`` ends any partner, should the tests themselves die."""
 
+PREFERENCE = -10
+"""The niceness of partners, where it may be had: real telephones have processors of their own."""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,11 +50,11 @@ async def launch(
     command: Sequence[str | Path], folder: Path, *, stdin: int = asyncio.subprocess.DEVNULL,
     stdout: int | None = None,
 ) -> asyncio.subprocess.Process:
-    """Start ``command`` in ``folder`` as the leader of its own process group; what it prints on stderr (and, unless
-    ``stdout`` is given, on stdout) goes to ``folder/output.log``."""
+    """Start ``command`` in ``folder`` as the leader of its own process group, with ``PREFERENCE``; what it prints on
+    stderr (and, unless ``stdout`` is given, on stdout) goes to ``folder/output.log``."""
     with (folder / "output.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            "timeout", "--kill-after=2", str(LONGEST), *map(str, command),
+            "timeout", "--kill-after=2", str(LONGEST), "nice", "-n", str(PREFERENCE), *map(str, command),
             cwd=folder, stdin=stdin, stdout=log if stdout is None else stdout, stderr=log, start_new_session=True,
             limit=2**20, env=os.environ | {"PYTHONPATH": str(ROOT)},
         )

@@ -7,6 +7,7 @@ that paces them. A thread, so that a busy test loop does not make the caller stu
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -20,6 +21,7 @@ import numpy as np
 
 from tests.partners import g711
 from tests.partners.audio import FRAME, RATE, Pcm
+from tests.partners.process import PREFERENCE
 
 PCMU, PCMA = 0, 8
 EVENT = 101
@@ -210,6 +212,8 @@ class Line:
         self._socket.close()
 
     def _run(self) -> None:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PREFERENCE)
         tick = time.monotonic()
         while not self._closing:
             ready, _, _ = select.select([self._socket], [], [], max(0.0, tick - time.monotonic()))
