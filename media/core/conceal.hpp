@@ -2,6 +2,7 @@
 #pragma once
 #include <span>
 
+#include "prefetch.hpp"
 #include "samples.hpp"
 
 namespace media {
@@ -17,12 +18,18 @@ class Concealment {
 
     // Samples that were heard.
     void remember(std::span<const Sample> heard) {
-        const std::size_t size = kept(), count = std::min(heard.size(), size);
-        std::copy_n(history_.begin() + static_cast<std::ptrdiff_t>(count), size - count, history_.begin());
-        std::copy_n(heard.end() - static_cast<std::ptrdiff_t>(count), count,
-                    history_.begin() + static_cast<std::ptrdiff_t>(size - count));
+        if (heard.size() > kept()) heard = heard.last(kept());
+        while (!heard.empty()) {
+            const auto run = heard.first(std::min(heard.size(), kept() - oldest_));
+            std::copy(run.begin(), run.end(), history_.begin() + static_cast<std::ptrdiff_t>(oldest_));
+            heard = heard.subspan(run.size());
+            oldest_ = (oldest_ + run.size()) % kept();
+        }
         lost_ = 0;
     }
+
+    // The next frame to be remembered will be written there.
+    void prefetch() const { media::prefetch(&history_[oldest_], sizeof(Frame)); }
 
     // Samples that are missing.
     void fill(std::span<Sample> missing) {
@@ -50,7 +57,8 @@ class Concealment {
 
     // The lag at which the last 10 ms resemble what came before them most: pitches of 50 to 200 Hz, and their multiples.
     void begin() {
-        base_ = history_;
+        const auto oldest = history_.begin() + static_cast<std::ptrdiff_t>(oldest_);
+        std::rotate_copy(history_.begin(), oldest, history_.begin() + static_cast<std::ptrdiff_t>(kept()), base_.begin());
         std::int32_t best = INT32_MAX;
         const int compared = 80 * scale_;
         const Sample* const last = base_.data() + kept() - compared;
@@ -79,10 +87,11 @@ class Concealment {
         return static_cast<Sample>((base_[kept() - static_cast<std::size_t>(lag_ - at % lag_)] * gain) >> 12);
     }
 
-    std::array<Sample, 640> history_{}, base_{};  // what was heard, and what is repeated
     const int scale_;
     int lost_ = longest();                         // samples made up since
     int lag_ = 40;
+    std::size_t oldest_ = 0;                       // where what is remembered begins, and the next will be written
+    std::array<Sample, 640> history_{}, base_{};  // what was heard, in a ring, and what is repeated, in order
 };
 
 }  // namespace media

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +11,8 @@
 #include <unistd.h>
 
 #include <bit>
+
+#include "expect.hpp"
 
 namespace media {
 
@@ -109,6 +110,7 @@ void MediaThread::watch(Leg& leg) {
 // By hand also where the sockets are closed: the entries would outlive the descriptors while a child process between
 // fork and exec still holds a copy.
 void MediaThread::unwatch(Leg& leg) {
+    unwatched_ = true;
     for (const int socket : {leg.sockets.rtp, leg.sockets.others, leg.sockets.rtcp})
         epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
 }
@@ -137,14 +139,13 @@ void MediaThread::run() {
         woke_before_ = std::exchange(woke_, monotonic());
         if (asked()) {  // what was asked for before a packet came holds for that packet
             switch_.advance(woke_);
+            unwatched_ = false;
             run_commands();
-            count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);  // some of those legs may be gone
+            // Some of those legs may be gone. Only then: asked twice, epoll may name two sockets of a leg in another order
+            // than that in which their packets came.
+            if (unwatched_) count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);
         }
-        const auto of_a_leg = [&](int i) { return i < count ? ready[static_cast<std::size_t>(i)].data.ptr : nullptr; };
-        for (int i = 0; i < count; ++i) {
-            if (void* next = of_a_leg(i + 1)) leg_of(next).prefetch();
-            if (void* it = of_a_leg(i)) receive(it);
-        }
+        serve(std::span(ready).first(static_cast<std::size_t>(std::max(count, 0))));
         switch_.advance(monotonic());
         if (asked()) run_commands();
         arm_timer();
@@ -159,6 +160,23 @@ void MediaThread::pause() {
     if (woke_ - woke_before_ > 2 * round_time || monotonic() >= next) return;
     const timespec until{next / 1'000'000'000, next % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+// What many packets touch is waited for together, so they are taken many at a time.
+void MediaThread::serve(std::span<const epoll_event> ready) {
+    while (!ready.empty()) {
+        std::array<void*, expected_together> tags;
+        std::array<Leg*, expected_together> legs;
+        std::size_t count = 0;
+        for (; count < tags.size() && !ready.empty(); ready = ready.subspan(1)) {
+            void* const it = ready.front().data.ptr;
+            if (it == nullptr) continue;
+            tags[count] = it;
+            legs[count++] = &leg_of(it);
+        }
+        expect(std::span(legs).first(count));
+        for (void* const it : std::span(tags).first(count)) receive(it);
+    }
 }
 
 // One packet, for there seldom are two; when there are, epoll says so again.

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/epoll.h>
+
 #include "desk.hpp"
 #include "ring.hpp"
 #include "writer.hpp"
@@ -65,6 +67,7 @@ class MediaThread final : private Output {
     void run();
     void pause();
     std::optional<Address> take_datagram(int socket);
+    void serve(std::span<const epoll_event> ready);
     void receive(void* it);
     bool receive_audio(Leg& leg, int socket);
     void settle(Leg& leg);
@@ -99,7 +102,7 @@ class MediaThread final : private Output {
     // The thread's own.
     Parcel* first_command_ = nullptr;  // of those that are out of the mailbox and wait
     Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
-    bool receiving_ = false, event_posted_ = false;
+    bool receiving_ = false, event_posted_ = false, unwatched_ = false;
     std::array<std::uint8_t, 2048> datagram_{};
     std::size_t datagram_size_ = 0;
 };

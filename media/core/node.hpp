@@ -1,6 +1,7 @@
 // A node hears, sounds, or both; a cell of the gains table joins one that hears to one that sounds.
 #pragma once
 #include "mailbox.hpp"
+#include "prefetch.hpp"
 #include "samples.hpp"
 
 namespace media {
@@ -8,7 +9,7 @@ namespace media {
 struct Node;
 
 // One gain that is not zero, or fades out to it. It stands in the listener's row and in the source's column.
-struct Cell : Parcel {
+struct alignas(cache_line) Cell : Parcel {
     Cell(Node& listener_, Node& source_, Gain gain_) : listener(listener_), source(source_), gain(gain_), from(gain_) {}
     Node& listener;
     Node& source;
@@ -18,6 +19,7 @@ struct Cell : Parcel {
     Cell* next_in_row = nullptr;
     Cell* next_in_column = nullptr;
 };
+static_assert(sizeof(Cell) == cache_line);
 
 enum class Kind { leg, player, side, tap };
 
@@ -38,6 +40,9 @@ struct Node : Parcel {
     Frame frame{};             // what I sound, as a source: the frame of the tick `framed_at`
     Nanos framed_at = -frame_time;
     bool framed = false;       // the frame holds something
+
+    // Who walks along the table of gains touches it.
+    void prefetch() const { media::prefetch(this, &frame); }
 
     // The frame is taken once by each listener, in the same tick or less than one frame later.
     bool audible_at(Nanos now) const { return framed && now - framed_at < frame_time; }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "incoming.hpp"
+#include "prefetch.hpp"
 
 namespace media {
 
@@ -26,6 +27,9 @@ class Pieces {
             if (filled_ == piece_) complete();
         }
     }
+
+    // The next frame will be put there.
+    void prefetch() const { media::prefetch(&ring_[whole_ % slots_ * (header + piece_) + header + filled_], sizeof(Frame)); }
 
     bool waiting() const { return first_ < whole_; }
 

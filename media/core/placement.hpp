@@ -30,6 +30,9 @@ class Placement {
         return std::nullopt;
     }
 
+    // Where the next packet begins, should it follow on the newest.
+    std::int64_t expected() const { return position_ + frame_samples; }
+
   private:
     std::int64_t anchor(std::uint32_t timestamp, std::int64_t arrival) {
         anchored_ = true;

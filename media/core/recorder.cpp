@@ -34,6 +34,15 @@ void Recorder::add(int channel, std::int64_t at, std::span<const Sample> samples
     });
 }
 
+void Recorder::prefetch() const {
+    media::prefetch(&channels_, this + 1);
+}
+
+void Recorder::prefetch_room(int channel, std::int64_t at) const {
+    if (at < began_) return;
+    media::prefetch(&(*channels_)[static_cast<std::size_t>(channel)][static_cast<std::size_t>((at - began_) % size)], sizeof(Frame));
+}
+
 void Recorder::settle(std::int64_t now) {
     const std::int64_t old = now - began_ - tolerance, whole = old - old % frame_samples;
     if (whole > settled_.load(std::memory_order_relaxed)) settled_.store(whole, std::memory_order_release);

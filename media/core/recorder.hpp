@@ -34,6 +34,9 @@ struct Recorder : Parcel {
     void begin(std::int64_t now) { began_ = now; }
     // Add samples of one source to a channel. What finds no room is left out and counted.
     void add(int channel, std::int64_t at, std::span<const Sample> samples, Gain gain);
+    // What adding touches: first what says where, and when that is there, where samples of this moment go.
+    void prefetch() const;
+    void prefetch_room(int channel, std::int64_t at) const;
     // What is older than a late packet may be changes no more.
     void settle(std::int64_t now);
     // Nor does anything else.

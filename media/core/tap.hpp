@@ -98,6 +98,13 @@ struct Tap : Node {
         last_ = now;
     }
 
+    // What hearing touches: first what says where, and when that is there, where the next samples go.
+    void prefetch() const {
+        media::prefetch(&socket, 3 * cache_line);
+        media::prefetch(&up_, &up_ + 1);
+    }
+    void prefetch_room() const { pieces.prefetch(); }
+
     const int socket;  // the engine's; closed by it
     const int scale;   // samples for each one of 8 kHz
     Pieces pieces;
