@@ -12,7 +12,7 @@ from calls.clock import Clock
 from telephony.faults import describe
 from telephony.sip.address import Address, Transport
 from telephony.sip.endpoint import Endpoint
-from telephony.sip.events import Invited, Reinvited, Requested, SipEvent
+from telephony.sip.events import Invited, Malformed, Reinvited, Requested, SipEvent
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,10 @@ class Shell:
     def unreachable(self, destination: Address) -> None:
         """The network refused what was sent there."""
         self.endpoint.unreachable(destination, self.now())
+
+    def malformed(self, source: Address, problem: str) -> None:
+        """What comes from there is no SIP."""
+        self._hand_on(Malformed(source, problem))
 
     def disconnected(self, peer: Address) -> None:
         """A connection that stood is closed."""

@@ -107,6 +107,8 @@ class Connection(asyncio.Protocol):
         self._shell.counters[f"cut_{counter}"] += 1
         log.info("%s connection with %s cut: %s", self._kind, self.peer, problem)
         self.abort()
+        if counter in ("garbage", "half_message") and self.peer is not None:
+            self._shell.malformed(self.peer, problem)
 
     def _dues(self) -> list[tuple[float, str, str]]:
         """When it is to be cut, as what, and why, unless something happens before."""

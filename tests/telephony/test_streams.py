@@ -85,6 +85,18 @@ async def test_who_does_not_speak_sip_is_cut(sent: bytes, limits: dict[str, floa
         assert {name for name in board.telephony.counters if name.startswith("cut_")} == {counter}
 
 
+@pytest.mark.parametrize(("sent", "limits"), [
+    (b"GET / HTTP/1.1\r\nHost: hotline\r\n\r\n", {}), (options()[:100], {"partial": 0.05}),
+])
+async def test_a_stranger_who_keeps_sending_what_is_no_sip_is_banned(sent: bytes, limits: dict[str, float]) -> None:
+    async with listening(**limits) as board:
+        for _ in range(12):  # a point each, of which a little is forgiven meanwhile
+            async with stream(board, "127.0.0.9") as (reader, writer):
+                writer.write(sent)
+                assert await closed(reader)
+        await until(lambda: board.telephony.counters["bans"] == 1, what="a ban")
+
+
 async def test_who_does_not_read_is_cut_and_the_others_are_served() -> None:
     async with listening(unsent=65536) as board, stream(board) as (_, writer):
         writer.transport.pause_reading()
