@@ -75,7 +75,7 @@ async def rendered(spec: VoiceSpec) -> tuple[list[Utterance], dict[str, float]]:
         await voice.close()
     spoken = sum(sound.seconds for sound in sounds)
     figures = {"voice_load_s": loaded - began, "voice_rtf": took / spoken, "voice_clause_s": took / len(sounds)}
-    return [(sound.pcm, sound.text) for sound in sounds], figures
+    return [(bytes(sound.pcm), sound.text) for sound in sounds], figures
 
 
 def accuracy(engine: Engine, utterances: Sequence[Utterance], name: str) -> dict[str, float]:

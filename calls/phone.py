@@ -18,9 +18,10 @@ from calls.numbers import PhoneNumber
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Audio to be played: ``pcm`` is mono, 16-bit signed little-endian at 8 kHz; ``text`` is what it says."""
+    """Audio to be played: ``pcm`` is mono, 16-bit signed little-endian at 8 kHz, and read-only; ``text`` is what it
+    says."""
 
-    pcm: bytes
+    pcm: bytes | memoryview
     text: str = ""
 
     @property

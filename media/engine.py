@@ -277,9 +277,10 @@ class MediaEngine(Protocol):
     def open_player(self) -> Node:
         """A source that plays what is queued on it."""
 
-    def play(self, player: Node, pcm: bytes, *, loop: bool = False) -> None:
+    def play(self, player: Node, pcm: bytes | memoryview, *, loop: bool = False) -> None:
         """Queue samples behind what is waiting. ``loop`` repeats this piece until stopped or more is queued. They are
-        not copied: whoever plays the same ``bytes`` a hundred times holds them once."""
+        not copied: whoever plays the same ``pcm`` a hundred times holds it once. A memoryview must be read-only, or
+        ValueError is raised (``media.resident`` makes such, for what is played often)."""
 
     def finish(self, player: Node) -> None:
         """No more will be queued: ``PlayFinished`` follows when the queue has run dry."""

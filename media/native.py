@@ -109,7 +109,7 @@ class NativeEngine:
     def open_player(self) -> Node:
         return Node(self._core.open_player())
 
-    def play(self, player: Node, pcm: bytes, *, loop: bool = False) -> None:
+    def play(self, player: Node, pcm: bytes | memoryview, *, loop: bool = False) -> None:
         self._core.play(player, pcm, loop)
 
     def finish(self, player: Node) -> None:

@@ -48,7 +48,7 @@ def read_sound(path: str | PathLike[str]) -> bytes:
         raise AudioError(f"{path}: {error}; {_RIGHT}") from error
 
 
-def write_wav(path: str | PathLike[str], pcm: bytes, channels: int = 1) -> None:
+def write_wav(path: str | PathLike[str], pcm: bytes | memoryview, channels: int = 1) -> None:
     """Write 16-bit signed little-endian PCM at 8 kHz; ``channels`` are interleaved."""
     if len(pcm) % (2 * channels):
         raise ValueError(f"{len(pcm)} bytes are no whole number of 16-bit frames of {channels} channels")

@@ -179,7 +179,7 @@ async def _converse(customer: Phone, wish: Wish, agent: Agent, timeline: Timelin
         timeline.mark("the reply is heard")
         if await _rings(agent, ears):
             await asyncio.sleep(0.5)
-            await customer.play(Sound(wish.speech.pcm + beep().pcm))
+            await customer.play(Sound(b"".join((wish.speech.pcm, beep().pcm))))
             await _within(REPLY_WITHIN, agent.heard_customer.wait(), "the agent did not hear the customer")
             await asyncio.sleep(1.5)
 

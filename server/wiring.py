@@ -209,7 +209,7 @@ def _telephony_config(settings: Settings) -> TelephonyConfig:
         local_networks=sip.networks, tls=sip.tls,
         limits=Limits(sip.max_connections, sip.max_connections_per_source, sip.idle_seconds),
         trunks=tuple(map(_trunk, settings.trunks)), outside=settings.outside, load=settings.limits,
-        numbers=frozenset(settings.numbers), hold_music=hold_music().pcm,
+        numbers=frozenset(settings.numbers), hold_music=bytes(hold_music().pcm),
         agent_silence=sip.agent_silence, ask_phones=sip.ask_phones, caller_silence=sip.caller_silence,
         session_expires=sip.session_expires, min_se=sip.min_se, secured=sip.secured,
         comfort_noise=sip.comfort_noise, codecs=tuple(Codec[name] for name in sip.codecs),

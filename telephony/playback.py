@@ -74,7 +74,7 @@ class Playing:
         if self._pump is not None:
             self._pump.cancel()
 
-    def _queue(self, pcm: bytes, *, last: bool, loop: bool) -> None:
+    def _queue(self, pcm: bytes | memoryview, *, last: bool, loop: bool) -> None:
         if pcm:
             self._engine.play(self._node, pcm, loop=last and loop)
         if last and not (loop and pcm):

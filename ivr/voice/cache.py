@@ -12,6 +12,7 @@ import yaml
 
 from calls.errors import AudioError, ConfigError
 from calls.phone import Sound
+from media.resident import resident
 from media.wav import read_sound
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class PromptCache:
                 if path.exists():
                     if path is rendered:
                         path.touch()  # played just now: pruning spares it
-                    return Sound(read_sound(path), text)
+                    return Sound(resident(read_sound(path)), text)
             except AudioError as error:
                 log.error("prompt cannot be used: %s", error)
                 if path is rendered:

@@ -34,7 +34,7 @@ def beep(frequency: float = 1_000.0, seconds: float = 0.2, loudness: float = -18
 @lru_cache(maxsize=1)
 def ringback() -> Sound:
     """The ringing tone of the Chinese network, to be looped: 450 Hz for 1 s, 4 s of silence (ITU-T E.180)."""
-    return Sound(beep(450.0, 1.0, -20.0).pcm + bytes(4 * RATE * 2))
+    return Sound(b"".join((beep(450.0, 1.0, -20.0).pcm, bytes(4 * RATE * 2))))
 
 
 @lru_cache(maxsize=4)

@@ -70,7 +70,7 @@ def to_pcm(samples: Samples) -> bytes:
     return np.clip(np.round(samples * 32767.0), -32768, 32767).astype("<i2").tobytes()
 
 
-def from_pcm(pcm: bytes) -> Samples:
+def from_pcm(pcm: bytes | memoryview) -> Samples:
     """s16le to -1…1."""
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
 

@@ -104,4 +104,4 @@ class Voice:
 
 def _with_pause(sound: Sound) -> Sound:
     silence = bytes(2 * int(pause_after(sound.text) * RATE))
-    return Sound(sound.pcm + silence, sound.text)
+    return Sound(b"".join((sound.pcm, silence)), sound.text)

@@ -20,15 +20,22 @@ using namespace nb::literals;
 namespace media {
 namespace {
 
-// Bytes never change, so they are played where they lie: a hundred loops of one piece of music are one piece of music.
-// Whoever lets go of them last, on the control side, may do so without Python's lock.
-SharedSamples shared(nb::bytes pcm) {
-    const std::span samples(reinterpret_cast<const Sample*>(pcm.c_str()), sample_count(pcm));
-    const auto release = [](const PyObject* object) {
-        const nb::gil_scoped_acquire lock;
-        Py_DECREF(const_cast<PyObject*>(object));
+// What never changes is played where it lies: a hundred loops of one piece of music are one piece of music. Whoever lets
+// go of it last, on the control side, may do so without Python's lock.
+SharedSamples shared(const nb::object& pcm) {
+    struct View {
+        Py_buffer buffer{};
+        ~View() {
+            const nb::gil_scoped_acquire lock;
+            PyBuffer_Release(&buffer);
+        }
     };
-    return {std::shared_ptr<const PyObject>(pcm.release().ptr(), release), samples};
+    const auto view = std::make_shared<View>();
+    if (PyObject_GetBuffer(pcm.ptr(), &view->buffer, PyBUF_SIMPLE) != 0) throw nb::python_error();
+    if (!view->buffer.readonly)
+        throw std::invalid_argument("samples that may still change cannot be played: bytes can, or a read-only memoryview");
+    const auto size = static_cast<std::size_t>(view->buffer.len);
+    return {view, std::span(static_cast<const Sample*>(view->buffer.buf), sample_count(size))};
 }
 
 // Events as plain tuples, named as the dataclasses of media/engine.py that Python makes of them.
@@ -241,7 +248,7 @@ NB_MODULE(_core, module) {
         .def("set_remote", &Desk::set_remote, "leg"_a, "address"_a, "port"_a, "rtcp_mux"_a = false,
              "rtcp"_a.none() = nb::none())
         .def("set_gain", &Desk::set_gain, "listener"_a, "source"_a, "gain"_a)
-        .def("play", [](Desk& desk, int player, const nb::bytes& pcm, bool loop) {
+        .def("play", [](Desk& desk, int player, const nb::object& pcm, bool loop) {
             desk.play(player, shared(pcm), loop);
         }, "player"_a, "pcm"_a, "loop"_a)
         .def("finish", &Desk::finish, "player"_a)

@@ -12,14 +12,14 @@ namespace media {
 
 namespace nb = nanobind;
 
-inline std::size_t sample_count(const nb::bytes& pcm) {
-    if (pcm.size() % sizeof(Sample) != 0)
-        throw std::invalid_argument("16-bit PCM needs an even number of bytes, not " + std::to_string(pcm.size()));
-    return pcm.size() / sizeof(Sample);
+inline std::size_t sample_count(std::size_t bytes) {
+    if (bytes % sizeof(Sample) != 0)
+        throw std::invalid_argument("16-bit PCM needs an even number of bytes, not " + std::to_string(bytes));
+    return bytes / sizeof(Sample);
 }
 
 inline std::vector<Sample> samples_of(const nb::bytes& pcm) {
-    std::vector<Sample> samples(sample_count(pcm));
+    std::vector<Sample> samples(sample_count(pcm.size()));
     std::memcpy(samples.data(), pcm.c_str(), pcm.size());
     return samples;
 }

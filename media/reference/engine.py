@@ -130,7 +130,7 @@ class ReferenceEngine:
         with self._changing() as switch:
             return Node(switch.open_player())
 
-    def play(self, player: Node, pcm: bytes, *, loop: bool = False) -> None:
+    def play(self, player: Node, pcm: bytes | memoryview, *, loop: bool = False) -> None:
         with self._changing() as switch:
             switch.play(player, pcm, loop)
 

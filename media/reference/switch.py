@@ -126,7 +126,9 @@ class Switch(Core):
             return bool(source.last_packet) and self._now - source.last_packet < RECENT_NS
         return (isinstance(listener, Side) or self._table.mixes(listener)) and self._audible(source, self._now)
 
-    def play(self, player: int, pcm: bytes, loop: bool) -> None:
+    def play(self, player: int, pcm: bytes | memoryview, loop: bool) -> None:
+        if not memoryview(pcm).readonly:
+            raise ValueError("samples that may still change cannot be played: bytes can, or a read-only memoryview")
         if len(pcm) % 2:
             raise ValueError(f"16-bit PCM needs an even number of bytes, not {len(pcm)}")
         found = self._find(player, Player)

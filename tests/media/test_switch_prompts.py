@@ -12,6 +12,8 @@ import pytest
 from media import g711
 from media.engine import Node, PlayFinished
 from media.reference.rtp import ahead
+from media.resident import resident as held
+from media.wav import read_sound, write_wav
 from tests.media.room import Room, converse, loudness, tone
 
 CALLER, AGENT = 500.0, 900.0
@@ -52,6 +54,37 @@ def test_pieces_follow_on_each_other_without_a_gap(room: Room) -> None:
     room.switch.finish(prompt)
     room.wait(20)
     assert [event.samples for event in room.of(PlayFinished)] == [1600]
+
+
+@pytest.mark.parametrize("end", ["replaced", "cut short", "overwritten", "deleted"])
+def test_a_prompt_is_heard_to_its_end_whatever_becomes_of_its_file(room: Room, tmp_path: Path, end: str) -> None:
+    said, path = tone(CALLER, 48_000), tmp_path / "prompt.wav"
+    write_wav(path, said.tobytes())
+    caller = room.phone()
+    prompt = room.player(caller)
+    room.switch.play(prompt, held(read_sound(path)), False)
+    room.wait(40)
+    match end:
+        case "replaced":
+            write_wav(tmp_path / "other.wav", bytes(96_000))
+            os.replace(tmp_path / "other.wav", path)
+        case "cut short":
+            os.truncate(path, 100)
+        case "overwritten":
+            with path.open("r+b") as file:
+                file.write(bytes(96_044))
+        case "deleted":
+            path.unlink()
+    room.wait(6000)
+    assert np.array_equal(caller.sound()[:48_000], g711.alaw_decode(g711.alaw_encode(said)))
+
+
+def test_samples_that_may_still_change_are_not_played(room: Room) -> None:
+    prompt = room.player(room.phone())
+    for pcm in (bytearray(320), memoryview(bytearray(320))):
+        with pytest.raises(ValueError, match="may still change"):
+            room.switch.play(prompt, pcm, False)
+    room.switch.play(prompt, memoryview(bytearray(320)).toreadonly(), False)
 
 
 def test_stop_tells_what_was_heard(room: Room) -> None:

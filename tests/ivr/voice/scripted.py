@@ -19,7 +19,7 @@ class ScriptedSynthesiser:
             os._exit(3)
         if "慢" in text:
             time.sleep(1.0)
-        return b"" if "空" in text else beep(500, 0.1 * len(text)).pcm
+        return b"" if "空" in text else bytes(beep(500, 0.1 * len(text)).pcm)
 
 
 def load(model: Path | None) -> ScriptedSynthesiser:

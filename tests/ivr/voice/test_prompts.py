@@ -56,6 +56,14 @@ async def test_the_first_clause_is_heard_while_the_next_is_rendered(voice: Voice
     assert (await anext(sounds)).text == "慢慢说。"
 
 
+async def test_what_is_said_again_is_in_memory_of_its_own(voice: Voice) -> None:
+    await voice.render("请稍候。")
+    [sound] = await said(voice, "请稍候。")
+    assert isinstance(sound.pcm, memoryview)
+    assert sound.pcm.readonly
+    assert [again.pcm is sound.pcm for again in await said(voice, "请稍候。")] == [True]
+
+
 async def test_what_was_rendered_before_is_not_rendered_again(voice: Voice, tmp_path: Path) -> None:
     await voice.render("请稍候。")
     before = rendered(tmp_path)
