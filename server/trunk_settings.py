@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from calls.errors import ConfigError
 from media.engine import Codec
 from telephony.sip.address import Address, Transport
 from telephony.trunking import Trunk
-from telephony.trunking.rewriting import Rule
-from telephony.trunking.trunk import AS_IT_IS, Presentation, Probe
+from telephony.trunking.trunk import Terms
 
 TRANSPORTS = ("udp", "tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True)
-class TrunkSettings:
+class TrunkSettings(Terms):
     """A carrier's line: calls from its addresses, or to where we registered, are answered; ours leave by it."""
 
     name: str
@@ -36,28 +35,6 @@ class TrunkSettings:
     """Its password; left out, it is taken from the systemd credential ``trunk-NAME``."""
     register: int = 0
     """Register at ``outbound`` for so many seconds at a time; 0: this carrier wants no registration."""
-    priority: int = 1
-    """Calls leave by the trunk with the lowest number; the next is tried where it fails."""
-    weight: int = 1
-    """Share of the calls among trunks of the same priority."""
-    silent_after: float = 4.0
-    """Seconds without any response after which the next trunk is tried."""
-    probe: Probe = Probe()  # noqa: RUF009 — frozen
-    """How it is asked (OPTIONS) whether it is there: every, up_after, down_after."""
-    channels_in: int = 0
-    channels_out: int = 0
-    """Calls at once in either direction; 0: no limit."""
-    when_full: int = 503
-    """What a caller is told when all channels are taken: 486, 480 or 503."""
-    trusted: bool = False
-    """Believe the caller's number that this carrier asserts (P-Asserted-Identity), not the one the caller wrote."""
-    caller_in: tuple[Rule, ...] = ()
-    called_in: tuple[Rule, ...] = ()
-    """From the carrier's way of writing numbers to ours: { prefix = "00", add = "+" }."""
-    called_out: tuple[Rule, ...] = ()
-    """From +86… to what the carrier wants dialled: { prefix = "+86", add = "0" }."""
-    presents: Presentation = AS_IT_IS
-    """Whose number is shown: own, passes_caller, account, asserts, domain, rules."""
 
     def __post_init__(self) -> None:
         for text in self.addresses:
@@ -99,9 +76,8 @@ class TrunkSettings:
         return Trunk(
             self.name, tuple(ipaddress.ip_network(text, strict=False) for text in self.addresses),
             tuple(Codec[name] for name in self.codecs), Address(host.strip("[]"), int(port), way) if host else None,
-            self.user, self.password or (password if self.user else ""), self.secured, self.register, self.priority,
-            self.weight, self.silent_after, self.probe, self.channels_in, self.channels_out, self.when_full,
-            self.trusted, self.caller_in, self.called_in, self.called_out, self.presents,
+            self.user, self.password or (password if self.user else ""), self.secured, self.register,
+            **{each.name: getattr(self, each.name) for each in fields(Terms)},
         )
 
 

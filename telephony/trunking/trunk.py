@@ -49,8 +49,36 @@ AS_IT_IS = Presentation()
 """The caller's number as it is, in From and asserted: what our own phones are shown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a trunk carries calls: the same in the settings and in the trunk that they make."""
+
+    priority: int = 1
+    """Calls leave by the trunk with the lowest number; the next is tried where it fails."""
+    weight: int = 1
+    """Share of the calls among trunks of one priority (RFC 2782); 0: only when the others failed."""
+    silent_after: float = 4.0
+    """Seconds without any response to an INVITE after which the next trunk is tried."""
+    probe: Probe = Probe()
+    channels_in: int = 0
+    channels_out: int = 0
+    """Calls at once in either direction; 0: no limit."""
+    when_full: int = 503
+    """The status for a call that finds no channel: 486, 480, or 503 with Retry-After."""
+    trusted: bool = False
+    """Believe its P-Asserted-Identity (RFC 3325 section 6), not the number that the caller wrote: it belongs to our
+    trust domain."""
+    caller_in: tuple[Rule, ...] = ()
+    called_in: tuple[Rule, ...] = ()
+    """From the carrier's way of writing numbers to ours: ``{ prefix = "00", add = "+" }``."""
+    called_out: tuple[Rule, ...] = ()
+    """From E.164 to what the carrier wants dialled: ``{ prefix = "+86", add = "0" }``."""
+    presents: Presentation = AS_IT_IS
+    """Whose number is shown in calls that leave by it."""
+
+
 @dataclass(frozen=True, slots=True)
-class Trunk:
+class Trunk(Terms):
     """One carrier. It is known by its source addresses or by where it was told to send calls when we registered."""
 
     name: str
@@ -67,26 +95,6 @@ class Trunk:
     """Calls with SRTP (keys in SDP) or not at all. Where it is False, SRTP is taken when it is offered."""
     registers: int = 0
     """Seconds to register for as ``user``, again and again; 0: this carrier wants no REGISTER."""
-    priority: int = 1
-    """Trunks with the lowest number are tried first."""
-    weight: int = 1
-    """Share of the calls among trunks of one priority (RFC 2782); 0: only when the others failed."""
-    silent_after: float = 4.0
-    """Seconds without any response to an INVITE after which the next trunk is tried."""
-    probe: Probe = Probe()
-    channels_in: int = 0
-    channels_out: int = 0
-    """Calls at once in either direction; 0: no limit."""
-    when_full: int = 503
-    """The status for a call that finds no channel: 486, 480, or 503 with Retry-After."""
-    trusted: bool = False
-    """Believe its P-Asserted-Identity (RFC 3325 section 6): it belongs to our trust domain."""
-    caller_in: tuple[Rule, ...] = ()
-    called_in: tuple[Rule, ...] = ()
-    """From the carrier's way of writing numbers to ours."""
-    called_out: tuple[Rule, ...] = ()
-    """From E.164 to what the carrier wants dialled."""
-    presents: Presentation = AS_IT_IS
 
     def __post_init__(self) -> None:
         if not self.codecs:
