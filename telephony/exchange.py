@@ -107,10 +107,11 @@ class Telephony(Switchboard):
         for number, flow in enumerate(flows, start=1):  # one after another, not thousands at once
             keepalives.keep(flow, self._clock.monotonic(), config.ask_phones * number / len(flows))
         await self.guarding.start()
-        self._connections = Connections(
-            config.limits, self.counters, lambda peer: endpoint.needs(peer) or self.phones.is_flow(peer)
+        self.connections = Connections(
+            config.limits, self.counters, lambda peer: endpoint.needs(peer) or self.phones.is_flow(peer),
+            lambda host: self.guarding.defence.welcomes(host, self._clock.monotonic()),
         )
-        await sip.open(*links(sockets, self._connections, tls))
+        await sip.open(*links(sockets, self.connections, tls))
         self.carriers.start(endpoint, sip.now, sip.flush)
 
     async def drain(self, seconds: float) -> None:
@@ -129,7 +130,7 @@ class Telephony(Switchboard):
         await self.drain(0)
         await self.carriers.close(self.office.sip.now, self.office.sip.flush)
         await self.office.sip.close()
-        self._connections.close_all()
+        self.connections.close_all()
         await self.phones.close()
         await self.guarding.close()
         self._office = None

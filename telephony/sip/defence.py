@@ -140,6 +140,13 @@ class Defence:
         known.credit = min(known.credit + len(data), MOST_CREDIT)
         return True
 
+    def welcomes(self, host: str, now: float) -> bool:
+        """Whether somebody there may connect to us: nothing would be read from whoever is banned."""
+        network = network_of(host)
+        peer = self._peers.known(network)
+        expected = peer is not None and peer.expected > 0
+        return expected or not self.is_banned(network, now) or self.exempt(Address(host, 0))
+
     def says(self, data: bytes, to: Address) -> bool:
         """Whether a message of ours is to be sent. A source of UDP that nobody has verified may be forged: over time
         it gets no more bytes than came from it, repetitions included (as RFC 9000 section 8 does)."""

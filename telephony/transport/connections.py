@@ -40,13 +40,19 @@ class Peer(Protocol):
 
 
 class Connections:
-    """Open connections by the address of their far side. ``needed`` tells whether a call or a registered phone counts
-    on one, and keeps it open however idle it is."""
+    """Open connections by the address of their far side, and how many there are of each host, those included that are
+    still in a handshake. ``needed`` tells whether a call or a registered phone counts on one, and keeps it open however
+    idle it is; ``welcome`` whether somebody may connect at all."""
 
-    def __init__(self, limits: Limits, counters: Counter[str], needed: Callable[[Address], bool]) -> None:
-        self.limits, self.counters, self.needed = limits, counters, needed
+    def __init__(
+        self, limits: Limits, counters: Counter[str], needed: Callable[[Address], bool],
+        welcome: Callable[[str], bool] = lambda host: True,
+    ) -> None:
+        self.limits, self.counters, self.needed, self._welcome = limits, counters, needed, welcome
         self._open: dict[Address, Peer] = {}
         self._of_host: Counter[str] = Counter()
+        self.entered = 0
+        """How many there are of all hosts, handshakes included."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -54,25 +60,35 @@ class Connections:
     def find(self, to: Address) -> Peer | None:
         return self._open.get(to.place)
 
-    def admits(self, host: str) -> bool:
-        """Whether one more connection from this host may stand; counted where not."""
-        if len(self._open) >= self.limits.total or self._of_host[host] >= self.limits.per_source:
+    def enters(self, host: str, *, asked: bool = False) -> bool:
+        """Whether there may be one more connection with this host, which counts from now on until ``leaves``; refusals
+        are counted. ``asked``: it is us who connect, which nobody refuses."""
+        if not asked and not self._welcome(host):
+            self.counters["connections_banned"] += 1
+            return False
+        if not asked and (self.entered >= self.limits.total or self._of_host[host] >= self.limits.per_source):
             self.counters["connections_refused"] += 1
             return False
+        self._of_host[host] += 1
+        self.entered += 1
         return True
 
+    def leaves(self, host: str) -> None:
+        """A connection with this host is over, whatever became of it."""
+        self.entered -= 1
+        self._of_host[host] -= 1
+        if not self._of_host[host]:
+            del self._of_host[host]
+
     def add(self, peer: Address, connection: Peer) -> None:
+        """It stands, and takes messages."""
         self._open[peer.place] = connection
-        self._of_host[peer.host] += 1
 
     def remove(self, peer: Address, connection: Peer) -> bool:
         """Whether it was there: a later connection of the same far side stays."""
         if self._open.get(peer.place) is not connection:
             return False
         del self._open[peer.place]
-        self._of_host[peer.host] -= 1
-        if not self._of_host[peer.host]:
-            del self._of_host[peer.host]
         return True
 
     def close_all(self) -> None:

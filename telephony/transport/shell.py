@@ -106,7 +106,7 @@ class Shell:
         self.endpoint.unreachable(destination, self.now())
 
     def malformed(self, source: Address, problem: str) -> None:
-        """What comes from there is no SIP."""
+        """What comes from there is no SIP, nor the beginning of a connection for it."""
         self._hand_on(Malformed(source, problem))
 
     def disconnected(self, peer: Address) -> None:

@@ -13,12 +13,12 @@ from typing import cast
 from telephony.sip.address import Address, Transport
 from telephony.sip.framing import PONG, Framing, Garbage, Ping, Whole
 from telephony.transport.connections import Connections
+from telephony.transport.doors import Door
 from telephony.transport.listening import fitting
 from telephony.transport.shell import Shell
 from telephony.transport.tls import Tls
 
 log = logging.getLogger(__name__)
-BACKLOG = 256
 WAITING = 64
 """Messages that may wait for a connection that is being opened."""
 
@@ -26,34 +26,28 @@ WAITING = 64
 class Connection(asyncio.Protocol):
     """One stream. Its far side must speak SIP soon, end what it begins, and read what it is sent."""
 
-    def __init__(self, table: Connections, shell: Shell, transport: Transport, number: int, to: Address | None) -> None:
-        """``number`` is that of the listening address; ``to`` is where we connected, None where we were connected."""
-        self._table, self._shell, self._kind, self._number, self._to = table, shell, transport, number, to
+    def __init__(self, table: Connections, shell: Shell, peer: Address, *, asked: bool) -> None:
+        """``asked``: it is us who connect."""
+        self._table, self._shell, self.peer, self._asked = table, shell, peer, asked
         self._framing = Framing()
         self._wire: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._spoke = False
         self._since = self._heard_at = self._partial_since = self._stalled_since = 0.0
-        self.peer: Address | None = to
 
     # -- asyncio's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        wire = cast(asyncio.Transport, transport)  # uvloop's transports are like one, and derive from none
-        name = wire.get_extra_info("peername")
-        self._wire = wire
-        if self.peer is None:
-            if not name or not self._table.admits(name[0]):
-                wire.abort()
-                return
-            self.peer = Address(name[0], name[1], self._kind, self._number)
+        self._wire = cast(asyncio.Transport, transport)  # uvloop's transports are like one, and derive from none
+        if self._asked:
+            self._table.enters(self.peer.host, asked=True)
         self._since = self._heard_at = self._shell.now()
         self._table.add(self.peer, self)
         self._shell.counters["connections"] += 1
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        if self.peer is None or self._wire is None:
+        if self._wire is None:
             return
         self._heard_at = self._shell.now()
         for frame in self._framing.feed(data):
@@ -86,7 +80,8 @@ class Connection(asyncio.Protocol):
         self._wire = None
         if self._timer is not None:
             self._timer.cancel()
-        if self.peer is not None and self._table.remove(self.peer, self):
+        self._table.leaves(self.peer.host)
+        if self._table.remove(self.peer, self):
             self._shell.disconnected(self.peer)
             self._shell.flush()
 
@@ -105,15 +100,15 @@ class Connection(asyncio.Protocol):
 
     def _cut(self, counter: str, problem: str) -> None:
         self._shell.counters[f"cut_{counter}"] += 1
-        log.info("%s connection with %s cut: %s", self._kind, self.peer, problem)
+        log.info("%s connection with %s cut: %s", self.peer.transport, self.peer, problem)
         self.abort()
-        if counter in ("garbage", "half_message") and self.peer is not None:
+        if counter in ("garbage", "half_message"):
             self._shell.malformed(self.peer, problem)
 
     def _dues(self) -> list[tuple[float, str, str]]:
         """When it is to be cut, as what, and why, unless something happens before."""
         limits, dues = self._table.limits, []
-        if not self._spoke and self._to is None:
+        if not self._spoke and not self._asked:
             dues.append((self._since + limits.first, "silent", "says nothing that is SIP"))
         if self._partial_since:
             dues.append((self._partial_since + limits.partial, "half_message", "a message was not ended"))
@@ -134,11 +129,12 @@ class Connection(asyncio.Protocol):
         due, counter, problem = min(self._dues())
         if self._shell.now() < due:
             self._watch()
-        elif counter == "idle" and self.peer is not None and self._table.needed(self.peer):
+        elif counter == "idle" and self._table.needed(self.peer):
             self._heard_at = self._shell.now()
             self._watch()
         else:
             self._cut(counter, problem)
+            self._shell.flush()
 
 
 @dataclass(slots=True)
@@ -157,29 +153,25 @@ class Streams:
     def __init__(self, table: Connections, listening: Mapping[Transport, Sequence[socket.socket]], tls: Tls) -> None:
         self._table, self._tls = table, tls
         self._sockets = {kind: listening.get(kind, ()) for kind in (Transport.TCP, Transport.TLS)}
-        self._servers: list[asyncio.Server] = []
+        self._doors: list[Door] = []
         self._opening: dict[Address, _Opening] = {}
 
     async def open(self, shell: Shell) -> None:
         self._shell = shell
         for kind, sockets in self._sockets.items():
             for number, sock in enumerate(sockets):
-                self._servers.append(await self._serve(kind, number, sock))
+                self._doors.append(self._serve(kind, number, sock))
 
-    async def _serve(self, kind: Transport, number: int, sock: socket.socket) -> asyncio.Server:
-        def accepted() -> Connection:
-            return Connection(self._table, self._shell, kind, number, None)
+    def _serve(self, kind: Transport, number: int, sock: socket.socket) -> Door:
+        def welcome(peer: Address) -> Connection:
+            return Connection(self._table, self._shell, peer, asked=False)
 
-        loop, secure = asyncio.get_running_loop(), kind is Transport.TLS
-        patience = self._table.limits.first if secure else None
-        return await loop.create_server(
-            accepted, sock=sock, backlog=BACKLOG, ssl=self._tls.server() if secure else None,
-            ssl_handshake_timeout=patience,
-        )
+        tls = self._tls.server() if kind is Transport.TLS else None
+        return Door(self._table, self._shell, sock, kind, number, tls, welcome)
 
     async def close(self) -> None:
-        for server in self._servers:
-            server.close()
+        for door in self._doors:
+            await door.close()
         tasks = [opening.task for opening in self._opening.values()]
         for task in tasks:
             task.cancel()
@@ -215,7 +207,7 @@ class Streams:
         secure: ssl.SSLContext | None = self._tls.client() if to.transport is Transport.TLS else None
         ours = fitting(self._sockets[to.transport], to) or fitting(self._sockets[Transport.TCP], to)
         return await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._table, self._shell, to.transport, to.listener, to), to.host, to.port,
+            lambda: Connection(self._table, self._shell, to, asked=True), to.host, to.port,
             ssl=secure, server_hostname=(to.name or to.host) if secure else None,
             local_addr=(ours.getsockname()[0], 0) if ours is not None else None,
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from aiohttp import WSMsgType, web
 
@@ -13,11 +14,11 @@ from telephony.sip.address import Address, Transport
 from telephony.sip.framing import PING, PONG
 from telephony.sip.message import MAX_MESSAGE
 from telephony.transport.connections import Connections
+from telephony.transport.doors import Door
 from telephony.transport.shell import Shell
 from telephony.transport.tls import Tls
 
 log = logging.getLogger(__name__)
-BACKLOG = 256
 HEARTBEAT = 30.0
 """Seconds between pings; a browser that answers none within half of it is gone (RFC 7118 section 6)."""
 
@@ -110,6 +111,57 @@ class Socket:
             self._task.cancel()
 
 
+class Visitor(asyncio.Protocol):
+    """HTTP, until it has become a WebSocket, for which there is little time; aiohttp's ``handler`` does the talking."""
+
+    def __init__(self, table: Connections, shell: Shell, handler: web.RequestHandler, peer: Address) -> None:
+        self._table, self._shell, self._handler, self.peer = table, shell, handler, peer
+        self._spoke = self._understood = False
+
+    # -- asyncio's side --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast(asyncio.Transport, transport)  # uvloop's transports are like one, and derive from none
+        self._patience = asyncio.get_running_loop().call_later(self._table.limits.first, self._too_late)
+        self._handler.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._spoke = True
+        self._handler.data_received(data)
+
+    def eof_received(self) -> None:
+        self._handler.eof_received()
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._patience.cancel()
+        self._handler.connection_lost(error)
+        self._table.leaves(self.peer.host)
+        if self._spoke and not self._understood:
+            self._shell.malformed(self.peer, "no request for a WebSocket")
+            self._shell.flush()
+
+    # -- our side --------------------------------------------------------------------------------------------------
+
+    def understood(self) -> None:
+        """It has asked for something in HTTP: for the wrong thing, maybe, but as a browser would."""
+        self._understood = True
+
+    def upgraded(self) -> None:
+        """It is a WebSocket now, and looked after as such."""
+        self._patience.cancel()
+
+    def _too_late(self) -> None:
+        self._shell.counters["cut_handshake"] += 1
+        log.info("%s connection with %s cut: it does not become a WebSocket", self.peer.transport, self.peer)
+        self._wire.abort()
+
+
 class WebSockets:
     """Listening addresses for ws and wss; nobody is connected to from here."""
 
@@ -119,6 +171,7 @@ class WebSockets:
         self._table, self._tls = table, tls
         self._sockets = {kind: listening.get(kind, ()) for kind in (Transport.WS, Transport.WSS)}
         self._runners: list[web.AppRunner] = []
+        self._doors: list[Door] = []
 
     async def open(self, shell: Shell) -> None:
         self._shell = shell
@@ -127,27 +180,30 @@ class WebSockets:
                 await self._serve(kind, number, sock)
 
     async def _serve(self, kind: Transport, number: int, sock: socket.socket) -> None:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._upgrade(request, kind, number)
+        def welcome(peer: Address) -> Visitor:
+            assert runner.server is not None
+            return Visitor(self._table, self._shell, runner.server(), peer)
 
         app = web.Application()
-        app.router.add_get("/{path:.*}", handle)  # browsers' telephones are configured with all kinds of paths
+        app.router.add_get("/{path:.*}", self._upgrade)  # browsers' telephones are configured with all kinds of paths
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         self._runners.append(runner)
         await runner.setup()
         tls = self._tls.server() if kind is Transport.WSS else None
-        await web.SockSite(runner, sock, ssl_context=tls, backlog=BACKLOG).start()
+        self._doors.append(Door(self._table, self._shell, sock, kind, number, tls, welcome))
 
-    async def _upgrade(self, request: web.Request, kind: Transport, number: int) -> web.StreamResponse:
-        name = request.transport.get_extra_info("peername") if request.transport is not None else None
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is None:
+            raise web.HTTPBadRequest  # it is gone already: nobody hears that
+        visitor = cast(Visitor, request.transport.get_protocol())
+        visitor.understood()
         wanted = request.headers.get("Sec-WebSocket-Protocol", "")
         if "sip" not in (each.strip().lower() for each in wanted.split(",")):
             return web.Response(status=400, text="The WebSocket subprotocol must be sip (RFC 7118 section 4.1).\n")
-        if name is None or not self._table.admits(name[0]):
-            return web.Response(status=503, text="Too many connections.\n")
         wire = web.WebSocketResponse(protocols=("sip",), max_msg_size=MAX_MESSAGE, heartbeat=HEARTBEAT, compress=False)
         await wire.prepare(request)
-        await Socket(self._table, self._shell, wire, Address(name[0], name[1], kind, number)).serve()
+        visitor.upgraded()
+        await Socket(self._table, self._shell, wire, visitor.peer).serve()
         return wire
 
     def send(self, data: bytes, to: Address) -> None:
@@ -162,6 +218,8 @@ class WebSockets:
         self._shell.flush()
 
     async def close(self) -> None:
+        for door in self._doors:
+            await door.close()
         self._table.close_all()
         for runner in self._runners:
             await runner.cleanup()

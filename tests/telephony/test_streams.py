@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from telephony.sip.address import Address, Transport
+from telephony.sip.defence import Ban
 from telephony.sip.events import Acknowledged, Answered, Ended, Invited
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Request, parse
+from telephony.sip.offences import Offence
 from telephony.sip.uri import Uri
 from telephony.transport.connections import Limits
 from tests.partners.process import until
@@ -95,6 +97,24 @@ async def test_a_stranger_who_keeps_sending_what_is_no_sip_is_banned(sent: bytes
                 writer.write(sent)
                 assert await closed(reader)
         await until(lambda: board.telephony.counters["bans"] == 1, what="a ban")
+
+
+async def test_who_is_banned_is_closed_at_once_and_his_neighbour_is_served() -> None:
+    async with listening() as board:
+        counters, defence = board.telephony.counters, board.telephony.guarding.defence
+        async with stream(board, "127.0.0.9") as (reader, _):
+            await until(lambda: counters["connections"] == 1)
+            defence.load([Ban("127.0.0.9", Offence.MALFORMED, 1, 0.0, float("inf"))])
+        async with stream(board, "127.0.0.9") as (reader, _):
+            assert await closed(reader)
+        assert (counters["connections"], counters["connections_banned"]) == (1, 1)
+        async with stream(board) as (reader, writer):
+            writer.write(options())
+            async with asyncio.timeout(PATIENCE):
+                assert await reader.readuntil(b"\r\n\r\n")
+        defence.lift("127.0.0.9")
+        async with stream(board, "127.0.0.9"):
+            await until(lambda: counters["connections"] == 3)
 
 
 async def test_who_does_not_read_is_cut_and_the_others_are_served() -> None:
