@@ -115,6 +115,7 @@ async def test_who_is_banned_is_closed_at_once_and_his_neighbour_is_served() -> 
         defence.lift("127.0.0.9")
         async with stream(board, "127.0.0.9"):
             await until(lambda: counters["connections"] == 3)
+        await until(lambda: board.telephony.connections.entered == 0, what="who has left counts no more")
 
 
 async def test_who_does_not_read_is_cut_and_the_others_are_served() -> None:
