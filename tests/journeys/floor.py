@@ -168,7 +168,7 @@ def layout(folder: Path, floor: Floor) -> Layout:
     experts = '[queues.experts]\nskills = ["service"]\nmin_proficiency = 4\nwrap_up_seconds = 0\n'
     extra = queues + experts + trunks
     media = "silence_after = 1.5\nthreads = 2"
-    return Layout(folder, sip="agent_silence = 2", media=media, flows=flows, extra=extra)
+    return Layout(folder, sip="agent_silence = 2\nask_phones = 1", media=media, flows=flows, extra=extra)
 
 
 def _queue(name: str, desk: Desk) -> str:

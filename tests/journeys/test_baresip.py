@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from tests.journeys.conftest import at_work, calling, registering
 from tests.journeys.floor import Floor
+from tests.journeys.test_own_calls import becomes
 from tests.journeys.test_transfers import uri
 from tests.partners.audio import levelled
 from tests.partners.baresip_phone import BaresipPhone
@@ -26,6 +29,12 @@ async def picks_up(agent: PhonePartner) -> None:
     await agent.rings(20)
     await agent.answer()
     await agent.connected()
+
+
+def has_answered_a_question(phone: BaresipPhone) -> bool:
+    """Whether its trace shows an OPTIONS and the response: before that no silence of its means anything."""
+    trace = (phone.folder / "output.log").read_text(errors="replace")
+    return len(re.findall(r"^CSeq: \d+ OPTIONS", trace, re.MULTILINE)) >= 2
 
 
 def loudest(caller: SippCaller) -> int:
@@ -53,3 +62,22 @@ async def test_an_agent_at_baresip_holds_takes_back_and_hands_on(hotline: Hotlin
         await second.ended()
         story = await told_of(hotline, caller)
     assert story.one("transfer.done").details["target"] == "1001"
+
+
+async def test_an_agent_whose_laptop_sleeps_is_offline_until_it_wakes_up(hotline: Hotline, floor: Floor) -> None:
+    laptop, colleague = BaresipPhone(registering(hotline, "1002")), Pjsua2Phone(registering(hotline, "1001"))
+    async with at_work(hotline, laptop), at_work(hotline, colleague):
+        await until(lambda: has_answered_a_question(laptop), 15, "an answer to OPTIONS")
+        laptop.falls_asleep()
+        await becomes(hotline, "1002", "offline", 30)
+        async with calling(hotline, floor.service) as first:
+            await picks_up(colleague)
+            laptop.wakes_up()
+            async with calling(hotline, floor.service) as second:
+                await picks_up(laptop)
+                await second.hang_up()
+                await laptop.ended()
+                story = await told_of(hotline, second)
+            await first.hang_up()
+            await colleague.ended()
+    assert story.agents("queue.answered") == ["1002"]

@@ -23,8 +23,8 @@ def phone(hotline: Hotline, user: str) -> Pjsua2Phone:
     return Pjsua2Phone(registering(hotline, user))
 
 
-async def becomes(hotline: Hotline, agent: str, wanted: str) -> None:
-    async with asyncio.timeout(10):
+async def becomes(hotline: Hotline, agent: str, wanted: str, within: float = 10) -> None:
+    async with asyncio.timeout(within):
         while await state(hotline, agent) != wanted:  # noqa: ASYNC110 — the API is asked, it does not tell
             await asyncio.sleep(0.05)
 

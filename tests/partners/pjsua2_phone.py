@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -16,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.partners.phone import ProcessPhone, incoming_details
+from tests.partners.process import until
 
+ANSWERING = re.compile(
+    r"(?P<way>[TR]X) \d+ bytes Response msg (?:180|200)/INVITE(?s:.*?)^Call-ID: (?P<id>\S+)(?s:.*?)"
+    r"^From: .*;tag=(?P<from>\S+)(?s:.*?)^To: .*;tag=(?P<to>\S+)", re.MULTILINE)
+"""A response of or to the phone that makes a dialog, as PJSIP writes it down; it sends these headers in this order."""
 
 class Pjsua2Phone(ProcessPhone):
     """An agent's phone made of pjsua2 2.15. Digest MD5 and SHA-256; one call at a time is answered by orders."""
@@ -29,10 +35,37 @@ class Pjsua2Phone(ProcessPhone):
         self._do("statistics")
         return (await self._next("statistics", 5)).details
 
+    async def takes(self, uri: str, replaces: str) -> None:
+        """Call in for the place of another phone: an INVITE with this Replaces (RFC 3891)."""
+        self._do("call", uri=uri, replaces=replaces)
+
+    async def dialog(self) -> str:
+        """The dialog of the latest call, as the far side knows it and a Replaces wants it: told by the last response to
+        an INVITE in the phone's own log, once there is one. Raises TimeoutError."""
+        log = self.folder / "pjsip.log"
+
+        def responses() -> list[re.Match[str]]:
+            return [*ANSWERING.finditer(log.read_text(errors="replace"))]
+
+        await until(lambda: bool(responses()), 10, "a call that rings")
+        last = responses()[-1]
+        theirs, ours = (last["from"], last["to"]) if last["way"] == "TX" else (last["to"], last["from"])
+        return f"{last['id']};to-tag={theirs};from-tag={ours}"
+
 
 def tell(event: str, **details: Any) -> None:
     """One event to the parent."""
     os.write(1, json.dumps({"event": event, **details}).encode() + b"\n")
+
+
+def invitation(pj: Any, replaces: str) -> Any:
+    """What goes along with an INVITE; empty is left out."""
+    operation = pj.CallOpParam(True)
+    if replaces:
+        header = pj.SipHeader()
+        header.hName, header.hValue = "Replaces", replaces
+        operation.txOption.headers = pj.SipHeaderVector([header])
+    return operation
 
 
 def main() -> None:
@@ -162,7 +195,7 @@ def main() -> None:
             if what == "call":
                 call = Call(self.account)
                 self.calls.append(call)
-                call.makeCall(order["uri"], pj.CallOpParam(True))
+                call.makeCall(order["uri"], invitation(pj, order.get("replaces", "")))
                 return
             if what == "unregister":
                 self.account.setRegistration(False)
