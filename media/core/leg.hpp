@@ -100,7 +100,7 @@ struct Beginning {
 // The engine's; closed by it.
 struct LegSockets {
     int rtp = -1;
-    int others = -1;  // on the same port: gets what the RTP socket does not take when that is connected
+    int others = -1;  // on the same port: gets what the RTP socket does not take, which is all until that is connected
     int rtcp = -1;
     bool v6 = false;  // all three
 };

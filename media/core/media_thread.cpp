@@ -141,8 +141,7 @@ void MediaThread::run() {
             switch_.advance(woke_);
             unwatched_ = false;
             run_commands();
-            // Some of those legs may be gone. Only then: asked twice, epoll may name two sockets of a leg in another order
-            // than that in which their packets came.
+            // Some of those legs may be gone.
             if (unwatched_) count = epoll_wait(epoll_.get(), ready.data(), ready.size(), 0);
         }
         serve(std::span(ready).first(static_cast<std::size_t>(std::max(count, 0))));
@@ -215,8 +214,8 @@ bool MediaThread::receive_audio(Leg& leg, int socket) {
     return true;
 }
 
-// Until now the kernel gave the far side's packets to the one socket or the other, as it chose; from now on they come to
-// the first. What waits in the second is older.
+// Until now the far side's packets came to the second socket, with everybody's; from now on they come to the first. What
+// waits in the second is older.
 void MediaThread::settle(Leg& leg) {
     constexpr int few = 64;  // whoever floods us is not waited for
     leg.connected = connect_socket(leg.sockets.rtp, leg.origin.remote());

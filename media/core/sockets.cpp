@@ -1,6 +1,7 @@
 #include "sockets.hpp"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/ip.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -35,6 +36,15 @@ Descriptor bind_udp(Address local, int port, bool shared = false) {
     if (bind(made.get(), &name.any, name.size()) == 0) return made;
     if (errno == EADDRINUSE || errno == EACCES) return {};
     throw std::system_error(errno, std::system_category(), "RTP port");
+}
+
+// Of the sockets that share a port and are not connected, the one that joined as number `index` gets everything. By
+// itself the kernel gives each source to one of them by a hash, and nobody could tell in which order packets came that
+// wait in several. A kernel without this filter sorts by the hash: that costs their order and nothing else.
+void receive_alone(const Descriptor& socket, std::uint32_t index) {
+    sock_filter always{BPF_RET | BPF_K, 0, 0, index};
+    const sock_fprog program{1, &always};
+    setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
 }  // namespace
@@ -82,6 +92,7 @@ PortPair open_ports(Address local, int low, int high) {
         set(rtp, SOL_SOCKET, SO_REUSEPORT, 1);
         Descriptor others = bind_udp(local, port, true);
         if (others.get() < 0) continue;
+        receive_alone(others, 1);
         // RFC 4594 section 4.1; IPv6 calls the same octet its traffic class (RFC 2474 section 3).
         if (local.ip.is_v4()) set(rtp, IPPROTO_IP, IP_TOS, IPTOS_DSCP_EF);
         else set(rtp, IPPROTO_IPV6, IPV6_TCLASS, IPTOS_DSCP_EF);

@@ -26,7 +26,7 @@ class Descriptor {
 };
 
 struct PortPair {
-    Descriptor rtp, others, rtcp;  // `others` has the port of `rtp`
+    Descriptor rtp, others, rtcp;  // `others` has the port of `rtp`, and gets all its packets until that is connected
     int port;
 };
 

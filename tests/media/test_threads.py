@@ -114,6 +114,22 @@ def test_a_bridge_between_threads_is_heard_both_ways(engine: NativeEngine) -> No
     assert in_order(to_caller)
 
 
+@pytest.mark.parametrize("_", range(16))  # were there several sockets to wait in, the kernel's hash would choose them
+def test_what_waits_for_a_leg_that_moves_is_taken_in_the_order_in_which_it_came(_: int) -> None:
+    """The phone that was signalled comes first, and so nobody else is followed (NAT)."""
+    engine = NativeEngine(MediaConfig(port_low=40_000, port_high=59_999, threads=2))
+    caller, agent = Softphone(engine), Softphone(engine)
+    engine.set_gain(agent.node, caller.node, 1.0)
+    for number in range(3):  # nothing runs yet, so all of them wait
+        caller.say(payload(440, number))
+        stranger = Packet(8, 9 + number, 0, 9, b"\x99" * FRAME)
+        agent.socket.sendto(bytes(stranger), ("127.0.0.1", caller.leg.port))
+    engine.start()
+    assert [agent.hear().payload for _ in range(3)] == [payload(440, number) for number in range(3)]
+    until(lambda: engine.stats(caller.node).dropped_stranger == 3)
+    engine.close()
+
+
 def test_who_is_moved_in_the_middle_of_talk_hears_and_says_every_sample(engine: NativeEngine) -> None:
     """A caller with a prompt in the ear goes to and fro between calls on two threads."""
     calls = two_threads(engine)
