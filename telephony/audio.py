@@ -179,5 +179,10 @@ class Audio:
         self.closed = True
         if self._playing is not None:
             self._playing.abandon()
+        self._playing, self._on_event = None, _nothing  # they know us, or the leg whose audio we are
         for node in [*self._nodes]:
             self.release(node)
+
+
+def _nothing(event: MediaEvent) -> None:
+    """Nobody is to be told."""

@@ -93,7 +93,8 @@ class DialledLeg(Leg):
         """To tag → SDP, of each phone of a fork that described itself before it answered."""
         self.unheard: Callable[[], object] = lambda: None
         """Told where the next hop sent no response at all."""
-        self._picked_up: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
+        self._picked_up: asyncio.Future[CallerLeg | None] = asyncio.get_running_loop().create_future()
+        """Done once it is answered: by this telephone (None), or by another that picked the call up."""
 
     async def dial(self, route: Route, shown: Shown, answer_within: float) -> Leg:
         """Ring until answered: by this telephone, or by one that picks the call up for it. Raises CallFailed; when
@@ -112,9 +113,9 @@ class DialledLeg(Leg):
             if route.silent_after:
                 patience = asyncio.get_running_loop().call_later(route.silent_after, self._unless_heard)
             async with asyncio.timeout(answer_within):
-                answered = await self.unless_over(self._picked_up)
+                other = await self.unless_over(self._picked_up)
             succeeded = True
-            return answered
+            return other or self
         except TimeoutError:
             why = Hangup(Side.HOTLINE, 408, "nobody answered", NO_ANSWER)
             raise CallFailed(why.status, why.reason, why.cause) from None
@@ -201,7 +202,7 @@ class DialledLeg(Leg):
             return
         self.answered = True
         if not self._picked_up.done():
-            self._picked_up.set_result(self)
+            self._picked_up.set_result(None)
 
     def _unless_heard(self) -> None:
         """The first response is late."""

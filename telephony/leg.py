@@ -191,7 +191,8 @@ class Leg:
             return
         self.hangup = hangup
         self._office.legs.pop(self.call, None)
-        self._liveness.stop()
+        self._liveness.close()
+        self.offers.close()
         if self.audio is not None:
             for kind, details in line.told(self.audio):
                 self._office.note(kind, self.for_call or self.id, {"leg": self.id, "side": self.side, **details})

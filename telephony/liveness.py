@@ -51,9 +51,22 @@ class Liveness:
         else:  # a muted phone may send nothing for long, and be unplugged meanwhile
             self.doubt_later(self._pause)
 
+    def close(self) -> None:
+        """Never ask again, and let go of who was to be told: its leg, which goes with the last that knows it."""
+        self.stop()
+        self._ask, self._silent, self._gone = _nothing, _never, _nothing
+
     def stop(self) -> None:
         """Wait and ask no longer."""
         self._asked = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
+
+
+def _never() -> bool:
+    return False

@@ -38,6 +38,10 @@ class Offers:
         """The IP version of the leg's audio, which is that of its socket and stays as it is while the leg lasts."""
         return self.agreed_family or self.config.family_towards(self.far)
 
+    def close(self) -> None:
+        """Nobody is to be told any more: a leg that is over goes with the last that knows it."""
+        self._held = lambda: None
+
     # -- theirs ---------------------------------------------------------------------------------------------------
 
     def answer_to(self, body: bytes) -> bytes:

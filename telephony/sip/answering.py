@@ -158,10 +158,11 @@ class Answering:
     def acknowledged(self, call: Call, request: Request, now: float) -> None:
         """The ACK of our 2xx, once; an ACK that comes again says nothing new."""
         waiting = call.unacknowledged
-        if waiting is None or request.cseq.number != waiting.transaction.request.cseq.number:
+        if waiting is None or request.cseq.number != waiting.response.cseq.number:
             return
         self._core.timers.stop(waiting.timer)
-        call.unacknowledged = None
+        waiting.transaction.let_go()
+        call.unacknowledged = waiting.transaction.owner = None
         if call.phase is Phase.ANSWERED:
             call.phase = Phase.CONFIRMED
         if call.hang_up_wanted:

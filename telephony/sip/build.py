@@ -61,6 +61,12 @@ def _companion(request: Request, method: str, to: str) -> Request:
     return Request(method, request.target, fields)
 
 
+def essence(request: Request) -> Request:
+    """What is left to know of an INVITE of ours that was answered: enough for the ACK of a fork that answers too."""
+    kept = ("From", "Call-ID", "CSeq", "Authorization", "Proxy-Authorization")
+    return Request(request.method, request.target, {name: lines for name in kept if (lines := request.lines(name))})
+
+
 def by_way_of(request: Request, via: str) -> Request:
     """The same request with another topmost hop: it travels otherwise than was thought (section 18.1.1)."""
     rest = [(name, value) for name, value in request.fields if name != "Via"]

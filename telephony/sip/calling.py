@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from telephony.sip.address import Address
 from telephony.sip.asking import Asking, authorised
 from telephony.sip.auth import ClientCredentials
-from telephony.sip.build import cancel_of, sdp_headers
+from telephony.sip.build import cancel_of, essence, sdp_headers
 from telephony.sip.call import Asked, Call, Phase
 from telephony.sip.core import Core
 from telephony.sip.dialog import Dialog
@@ -134,13 +134,10 @@ class Calling:
     def _answered(
         self, call: Call, acks: Acks, transaction: Transaction, response: Response, now: float
     ) -> None:
-        if known := acks.get(response.to_tag):
-            self._core.send(*known)  # the 2xx came again because our ACK was lost (section 13.2.2.4)
-            return
-        dialog = Dialog.of_answer(transaction.request, response, transaction.destination)
-        acknowledge(self._core, acks, dialog, transaction.request)
+        dialog = self._acknowledged(acks, transaction, response)
+        transaction.keep(essence(transaction.request), lambda *heard: self._answered_again(acks, *heard))
         if call.phase is not Phase.CALLING:
-            self._leaving.goodbye(dialog, now)  # a fork that answered second (section 13.2.2.4)
+            self._leaving.goodbye(dialog, now)
             return
         call.dialog = self._confirm(call, dialog)
         call.client = None
@@ -154,6 +151,19 @@ class Calling:
             call.note_abilities(response)
             self._refreshing.granted_by_them(call, response, now)
             self._core.emit(Answered(call.key, response))
+
+    def _answered_again(self, acks: Acks, transaction: Transaction, message: Message | None, now: float) -> None:
+        """The 2xx came again because our ACK was lost, or a fork answered second (section 13.2.2.4)."""
+        assert isinstance(message, Response)
+        if known := acks.get(message.to_tag):
+            self._core.send(*known)
+            return
+        self._leaving.goodbye(self._acknowledged(acks, transaction, message), now)
+
+    def _acknowledged(self, acks: Acks, transaction: Transaction, response: Response) -> Dialog:
+        dialog = Dialog.of_answer(transaction.request, response, transaction.destination)
+        acknowledge(self._core, acks, dialog, transaction.request)
+        return dialog
 
     def _confirm(self, call: Call, dialog: Dialog) -> Dialog:
         """The dialog of a 2xx, with what its early one counted; the route is the 2xx's own (section 13.2.2.4)."""

@@ -17,7 +17,7 @@ from telephony.sip.message import Request, Response
 from telephony.sip.replaces import Past
 from telephony.sip.tables import INVITE_CLIENT, INVITE_SERVER, NON_INVITE_CLIENT, NON_INVITE_SERVER, Event
 from telephony.sip.timers import Timers
-from telephony.sip.transaction import Transaction, User, client_key, said, server_key
+from telephony.sip.transaction import Transaction, User, client_key, nobody, said, server_key
 
 
 class Core:
@@ -84,9 +84,12 @@ class Core:
     def serve(self, request: Request, now: float, user: User | None = None) -> Transaction:
         """Start the server transaction of a request; for an INVITE this sends 100 Trying."""
         table = INVITE_SERVER if request.method == "INVITE" else NON_INVITE_SERVER
-        transaction = Transaction(server_key(request), table, request, request.reply_to(), self, user or _nobody)
+        transaction = Transaction(server_key(request), table, request, request.reply_to(), self, user or nobody)
+        if request.source is not None and request.source.transport.reliable:
+            transaction.otherwise = request.via.reply_to()
         if not request.to_tag:
-            self._merged[_merge_key(request)] = transaction.key
+            transaction.merging = _merge_key(request)
+            self._merged[transaction.merging] = transaction.key
         return self._begin(transaction, now)
 
     def merged(self, request: Request) -> bool:
@@ -143,15 +146,9 @@ class Core:
     def forget(self, transaction: Transaction) -> None:
         """A transaction has ended."""
         self.transactions.pop(transaction.key, None)
-        if not transaction.request.to_tag:
-            merge = _merge_key(transaction.request)
-            if self._merged.get(merge) == transaction.key:
-                del self._merged[merge]
+        if transaction.merging and self._merged.get(transaction.merging) == transaction.key:
+            del self._merged[transaction.merging]
 
 
 def _merge_key(request: Request) -> str:
     return f"{request.from_tag} {request.cseq.number} {request.method} {request.call_id}"
-
-
-def _nobody(transaction: Transaction, message: object, now: float) -> None:
-    """The user of a transaction whose outcome interests nobody."""

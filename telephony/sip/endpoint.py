@@ -92,8 +92,7 @@ class Endpoint:
         its requests and requests in its dialogs go where it says that it listens (sections 18.2.2 and 18.4)."""
         for transaction in list(self._core.transactions.values()):
             if transaction.destination.place == peer.place:
-                if transaction.request.source == peer:
-                    transaction.destination = transaction.request.via.reply_to()
+                transaction.destination = transaction.otherwise or transaction.destination
                 transaction.happen(Event.UNREACHABLE, now)
         for call in self._core.calls.values():
             if call.dialog.peer.place == peer.place:
@@ -245,7 +244,8 @@ class Endpoint:
         body: bytes = b"",
     ) -> None:
         """Answer a ``Requested``. Harmless where it has been answered or is too old to be."""
-        if found := self._core.transactions.get(transaction):
+        found = self._core.transactions.get(transaction)
+        if found is not None and found.waits:
             self._core.respond(found, status, now, reason=reason, headers=headers, body=body)
 
     def send_request(

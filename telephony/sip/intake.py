@@ -17,7 +17,7 @@ from telephony.sip.provisional import Provisional
 from telephony.sip.rack import RAck, rseq
 from telephony.sip.replaces import Replaces
 from telephony.sip.session import min_se, session_expires
-from telephony.sip.tables import Event
+from telephony.sip.tables import SETTLED, Event
 from telephony.sip.transaction import Transaction, client_key, heard, server_key
 
 
@@ -68,17 +68,11 @@ class Intake:
         transaction = self._core.transactions.get(client_key(response.via.branch, cseq.method))
         if transaction is None:
             return  # section 18.1.2: a stray response; its transaction has ended
-        if len(response.lines("Via")) > 1 or response.call_id != transaction.request.call_id:
+        if len(response.lines("Via")) > 1 or response.call_id != transaction.call_id:
             raise SipParseError("Via", "the response is not for us")
         _ = response.to_tag
-        if 100 < response.status < 300 and response.to_tag and cseq.method == "INVITE":
-            Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what these are read for
-            rseq(response)
-        if cseq.method in _OFFERING and response.status < 300:
-            try:
-                response.unwrap()
-            except SipParseError:
-                response.body = b""  # there is nobody to tell: an answer that nobody can read is none
+        if response.status < 300 and cseq.method in _OFFERING and transaction.state not in SETTLED:
+            _read_answer(response, transaction)
         transaction.happen(heard(response.status), now, response)
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -183,6 +177,17 @@ class Intake:
         else:
             transaction = self._core.serve(request, now)
             self._core.emit(Requested(transaction.key, request, source, call.key))
+
+
+def _read_answer(response: Response, transaction: Transaction) -> None:
+    """What our user will read of a 1xx or 2xx that may describe a session. Raises SipParseError."""
+    if response.status > 100 and response.to_tag and response.cseq.method == "INVITE":
+        Dialog.of_answer(transaction.request, response, transaction.destination)  # reads what these are read for
+        rseq(response)
+    try:
+        response.unwrap()
+    except SipParseError:
+        response.body = b""  # there is nobody to tell: an answer that nobody can read is none
 
 
 _OFFERING = frozenset({"INVITE", "UPDATE", "PRACK"})

@@ -169,6 +169,9 @@ TABLES: Mapping[str, Table] = {
     "non-INVITE server": NON_INVITE_SERVER,
 }
 
+SETTLED = frozenset({State.COMPLETED, State.CONFIRMED})
+"""States in which nothing is told any more: the last message is said again where it is asked for."""
+
 # What a reliable transport changes: nothing gets lost there, so nothing is sent twice or comes again.
 REPEATING = frozenset({E.TIMER_A, E.TIMER_E, E.TIMER_G})
 """Timers that are not started there (sections 17.1.1.2, 17.1.2.2 and 17.2.1)."""
