@@ -131,6 +131,15 @@ class Talk(Protocol):
         has taken the caller over."""
 
 
+ONE_PHONE = ";gr="
+"""Between a user and the telephone of theirs that a target means (RFC 5627)."""
+
+
+def user_of(target: str) -> str:
+    """Whose telephone a target of ``Exchange.ring`` means, where it is one of ours."""
+    return target.partition(ONE_PHONE)[0]
+
+
 class Exchange(Protocol):
     """The switch room: rings phones and joins them."""
 
@@ -139,7 +148,7 @@ class Exchange(Protocol):
         answer_within: float = 20.0, early_media: bool = False,
     ) -> Phone:
         """Ring ``target`` and return the answered phone: that of another user where this one has picked the call up. A
-        target is the user name of one of our phones (``1001``),
+        target is the user name of one of our phones (``1001``), or one telephone of that user (``1001;gr=…``),
         a SIP URI (``sip:1001@127.0.0.1:5070``), or an outside number, tried in this order.
 
         ``by`` is the user of ours on whose behalf an outside number is dialled. ``shown`` is the number in From and

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from calls import Call, Exchange, Phone
 from calls.errors import CallFailed
+from calls.phone import user_of
 from routing.agents import REFUSALS, Signal, State
 from routing.book import Seat
 from routing.floor import Floor
@@ -35,7 +36,8 @@ class Direct:
         agent who is not idle, at once and without ringing.
         """
         seat = self.seat_of(target)
-        phone = await self._ring(seat.agent.phone if seat else target, seat, call, name, by, answer_within,
+        anyone = user_of(target) == target
+        phone = await self._ring(seat.agent.phone if seat and anyone else target, seat, call, name, by, answer_within,
                                  early_media)
         seat = await self._answered_by(phone, seat, call)
         try:
@@ -148,9 +150,9 @@ class Direct:
         return self._floor.now() + wrap_up if wrap_up and not seat.agent.fixed else None
 
     def seat_of(self, target: str) -> Seat | None:
-        """The agent who is meant, if it is one: by id, or by phone."""
-        seats = self._floor.book.seats
-        return seats.get(target) or next((seat for seat in seats.values() if seat.agent.phone == target), None)
+        """The agent who is meant, if it is one: by id, by phone, or by one telephone of several."""
+        seats, user = self._floor.book.seats, user_of(target)
+        return seats.get(target) or next((seat for seat in seats.values() if seat.agent.phone == user), None)
 
     async def _ring(self, target: str, seat: Seat | None, call: Call, name: str, by: str,
                     answer_within: float, early_media: bool) -> Phone:
@@ -165,6 +167,8 @@ class Direct:
         except CallFailed as failure:
             signal = REFUSALS.get(failure.status, Signal.DECLINED)
             rules = self._floor.rules
+            if user_of(target) != target and (signal is Signal.UNREACHABLE or failure.status == 480):
+                signal = Signal.WITHDRAWN  # one telephone that is away says nothing of the agent's others
             seconds = {Signal.NO_ANSWER: rules.missed_pause, Signal.UNREACHABLE: rules.unreachable_for}
             until = self._floor.now() + seconds[signal] if signal in seconds else None
             raise

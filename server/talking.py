@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from calls import Call, Caller, Hangup, Phone, Side, ToQueue
 from calls.errors import CallFailed, LegGone
-from calls.phone import Talk, Transfer
+from calls.phone import Talk, Transfer, user_of
 from customers import parse_number
 from server.diary import Diary
 from server.hold import holding
@@ -183,7 +183,7 @@ class _Onward:
 def shown(target: str, telephony: Telephony) -> str:
     """A target for the record, where numbers stand masked."""
     if telephony.phones.knows(target):
-        return target
+        return user_of(target)
     if target.startswith(("sip:", "sips:")):
         return "sip:…@" + target.rpartition("@")[2]
     number = parse_number(target)

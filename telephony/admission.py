@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calls.phone import user_of
 from media.engine import Codec
 from telephony import sdp
 from telephony.config import TelephonyConfig
@@ -14,6 +15,7 @@ from telephony.incoming import Calling, Numbers, calling
 from telephony.phones import PhoneAccount, Phones
 from telephony.sip.address import Address
 from telephony.sip.errors import SipParseError
+from telephony.sip.gruu import target_of
 from telephony.sip.message import Request
 from telephony.sip.uri import bracketed
 from telephony.trunking import Trunks
@@ -82,6 +84,7 @@ class Admission:
                 account = self._phone(request, now)
                 who = Calling(account.number or account.user, account.display_name)
                 called = self._numbers.find(request) or _anything(request, account)
+                self._one_phone(called or "")
             if taking and (account is None or account.kind not in DIALLING):
                 raise Refused(403, "not_replaced", "only our own phones take calls over")
             if called is None and not taking:
@@ -97,6 +100,12 @@ class Admission:
         if not isinstance(found, PhoneAccount):
             raise Refused(407, "challenged", headers=found)
         return found
+
+    def _one_phone(self, called: str) -> None:
+        """Of a telephone that is called by its GRUU, whether it is there (RFC 5627 section 5.5). Raises Refused."""
+        if user_of(called) != called and not self._phones.reachable(called):
+            known = self._phones.knows(called)
+            raise Refused(480 if known else 404, "unreachable_phone" if known else "unknown_number")
 
     def _offer(
         self, request: Request, codecs: Sequence[Codec], secured: bool
@@ -118,4 +127,4 @@ class Admission:
 
 def _anything(request: Request, account: PhoneAccount) -> str | None:
     """What one of our own people dialled. Raises SipParseError."""
-    return request.uri.user or None if account.kind in DIALLING else None
+    return target_of(request.uri) or None if account.kind in DIALLING else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from telephony.phones import PhoneAccount, Phones
 from telephony.sip.endpoint import Endpoint
 from telephony.sip.events import Requested, Responded
+from telephony.sip.gruu import target_of
 from telephony.sip.headers import NameAddr
 from telephony.sip.message import Request
 from telephony.sip.uri import Uri
@@ -49,11 +50,12 @@ class Messages(Relayed):
         if not isinstance(sender, PhoneAccount):
             endpoint.respond(event.transaction, 407, now, headers=sender)
             return
-        places = self._phones.places(request.uri.user)
+        target = target_of(request.uri)
+        places = self._phones.places(target)
         place = next((each for each in places if each.destination is not None), None)
         if len(request.body) > LONGEST:
             endpoint.respond(event.transaction, 413, now)
-        elif not self._phones.knows(request.uri.user):
+        elif not self._phones.knows(target):
             endpoint.respond(event.transaction, 404, now)
         elif place is None or place.destination is None:
             endpoint.respond(event.transaction, 480, now)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from calls.clock import Clock
 from calls.errors import ConfigError, DatabaseAway
+from calls.phone import ONE_PHONE, user_of
 from telephony.faults import describe
 from telephony.sip.address import Address
 from telephony.sip.digest import Account, DigestServer, Verdict
@@ -97,26 +98,41 @@ class Phones:
     def account(self, user: str) -> PhoneAccount | None:
         return self._accounts.lookup(user)
 
-    def knows(self, user: str) -> bool:
-        return self._accounts.lookup(user) is not None
+    def knows(self, target: str) -> bool:
+        """Whether this is a user of ours, or one telephone of it whose GRUU we gave (``calls.Exchange.ring``)."""
+        user = user_of(target)
+        if self._accounts.lookup(user) is None:
+            return False
+        return user == target or bool(self._instance(target))
 
-    def reachable(self, user: str) -> bool:
+    def reachable(self, target: str) -> bool:
         """Whether there is a place to ring; a fixed contact always is."""
-        return bool(self.places(user))
+        return bool(self.places(target))
 
-    def places(self, user: str) -> list[Place]:
+    def places(self, target: str) -> list[Place]:
         """Where to ring: each registered phone over the flow that it registered on (RFC 5626 section 5.3), or by way of
-        the proxies that it registered through; else the fixed contact. Of several flows to one phone the latest."""
+        the proxies that it registered through; else the fixed contact. Of several flows to one phone the latest. Where
+        the target is one telephone, only that."""
+        user = user_of(target)
         account = self._accounts.lookup(user)
         if account is None:
             return []
         registered = self._registrar.contacts(user, self._clock.monotonic())
         bindings = [binding for binding in registered if binding.path or binding.source not in self._silent]
+        if user != target:
+            instance = self._instance(target)
+            bindings = [binding for binding in bindings if instance and binding.instance == instance]
         # RFC 5626 section 5.1: never two flows of one instance at once.
         phones = {binding.instance or str(binding.contact): binding for binding in reversed(bindings)}
         if phones:
             return [_place(binding) for binding in reversed(phones.values())]
-        return [Place(Uri.parse(account.fixed_contact, f"phone {user}"))] if account.fixed_contact else []
+        if user != target or not account.fixed_contact:
+            return []
+        return [Place(Uri.parse(account.fixed_contact, f"phone {user}"))]
+
+    def _instance(self, target: str) -> str:
+        user = user_of(target)
+        return self._registrar.gruus.instance(user, target[len(user) + len(ONE_PHONE):])
 
     def is_flow(self, source: Address) -> bool:
         """Whether a phone of ours is registered from exactly this address and port."""

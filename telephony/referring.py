@@ -8,6 +8,7 @@ from calls.call import Side
 from telephony.referral import FRAGMENT, Referral, Wish
 from telephony.sip.errors import SipParseError
 from telephony.sip.events import Requested
+from telephony.sip.gruu import target_of
 
 if TYPE_CHECKING:
     from telephony.leg import Leg, Office
@@ -66,7 +67,7 @@ def _consulted(office: Office, wish: Wish) -> Leg | None:
 
 
 def _named(office: Office, far: str, wish: Wish) -> str:
-    """The target as ``Exchange.ring`` takes it: a user of ours, or the whole URI of somebody elsewhere."""
+    """The target as ``Exchange.ring`` takes it: a user or telephone of ours, or the whole URI of somebody elsewhere."""
     config, uri = office.config, wish.uri
     ours = (config.realm, config.contact_host, config.host_towards(far))
-    return uri.user if uri.scheme == "tel" or uri.literal in ours else str(uri._replace(headers=""))
+    return target_of(uri) if uri.scheme == "tel" or uri.literal in ours else str(uri._replace(headers=""))

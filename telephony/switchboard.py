@@ -11,7 +11,7 @@ from pathlib import Path
 from calls.call import Call
 from calls.errors import CallFailed
 from calls.numbers import PhoneNumber
-from calls.phone import Phone, Sound
+from calls.phone import Phone, Sound, user_of
 from media.engine import Codec
 from telephony import bridge
 from telephony.bridge import Bridge, NotPossible
@@ -64,7 +64,7 @@ class Switchboard:
         for route in routes:
             codecs = sorted(route.codecs, key=lambda codec: codec is not first)  # the caller's own: no transcoding
             leg = DialledLeg(self.office, str(uuid.uuid4()), codecs, for_call=call.id, listener=listener)
-            leg.house, leg.user = True, target if self.phones.knows(target) else ""
+            leg.house, leg.user = True, user_of(target) if self.phones.knows(target) else ""
             leg.unheard = partial(self._unheard, route)
             legs.append((leg, route))
         return await by_preference(legs, Shown(shown, name), answer_within)

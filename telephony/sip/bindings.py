@@ -51,13 +51,15 @@ class Binding:
             return None
         return replace(self, source=named)
 
-    def listed(self, now: float) -> str:
-        """The binding as a Contact of the registrar's answer (RFC 3261 section 10.3 step 8)."""
+    def listed(self, now: float, gruu: Uri | None = None) -> str:
+        """The binding as a Contact of the registrar's answer (RFC 3261 section 10.3 step 8), with its public GRUU."""
         text = f"<{self.contact}>;expires={round(self.expires - now)}"
         if self.q != 1:
             text += f";q={self.q:g}"
         if self.instance:
             text += f';+sip.instance="{self.instance}"'
+        if gruu is not None:
+            text += f';pub-gruu="{gruu}"'
         return f"{text};reg-id={self.reg_id}" if self.reg_id else text
 
 

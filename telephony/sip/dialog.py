@@ -106,7 +106,8 @@ class Dialog:
         if not self.routes and self.flow is not None and (uri.host, uri.port) == (self.flow.host, self.flow.port):
             return self.peer
         named = uri.address
-        if named is None:
+        # A GRUU names a domain and not a place (RFC 5627): that of its phone is where its messages come from.
+        if named is None or (not self.routes and uri.param("gr") is not None):
             return self.peer
         if not self.routes and uri.scheme == "sip" and uri.param("transport") is None:
             # Who speaks over TCP or TLS and forgets to say so in its Contact means the same way back.

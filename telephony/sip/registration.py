@@ -11,8 +11,10 @@ from telephony.sip.build import response_to
 from telephony.sip.digest import Account, DigestServer, Verdict
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import number
+from telephony.sip.gruu import Gruus
 from telephony.sip.headers import Contact, NameAddr
 from telephony.sip.message import Request
+from telephony.sip.uri import Uri
 
 __all__ = ["Account", "Binding", "RegisterReply", "Registrar"]
 LONGEST_CONTACT, LONGEST_PATH = 512, 1024
@@ -57,6 +59,7 @@ class Registrar:
         self._lookup = lookup
         self._shortest, self._longest, self._most = shortest, longest, most_contacts
         self._bindings = Bindings()
+        self.gruus = Gruus(secret)
 
     def handle(self, request: Request, source: Address, now: float) -> RegisterReply:
         """Answer a REGISTER: the status and the headers of the response."""
@@ -131,6 +134,8 @@ class Registrar:
         if len(contacts) > self._most:
             return RegisterReply(403, user=user)
         for contact in contacts:
+            if self.gruus.instance(user, contact.uri.param("gr") or ""):
+                return RegisterReply(403, user=user)  # RFC 5627 section 5.1: it would lead back to itself
             lasts = self._lifetime(contact, default)
             if 0 < lasts < self._shortest:
                 return RegisterReply(423, (("Min-Expires", str(self._shortest)),), user=user)
@@ -146,9 +151,16 @@ class Registrar:
         new = [*added.values(), *left[: self._most - len(added)]]
         self._bindings.replace(user, new)
         changed = {(str(item.contact), item.source) for item in new} != {(str(i.contact), i.source) for i in old}
-        listed = [("Contact", item.listed(now)) for item in self._bindings.of(user, now)]
+        listed = [("Contact", item.listed(now, self._gruu(item, request))) for item in self._bindings.of(user, now)]
         # RFC 3327 section 5.3: the phone sees by which way it will be called.
         return RegisterReply(200, (*listed, *(("Path", hop) for hop in path)), changed, user)
+
+    def _gruu(self, binding: Binding, request: Request) -> Uri | None:
+        """What a phone that knows GRUUs is told (RFC 5627 section 5.2): its user, and which phone it is."""
+        if "gruu" not in (tag.lower() for tag in request.values("Supported")):
+            return None
+        record = request.to.uri
+        return self.gruus.public(binding.user, binding.instance, record.host, record.port)
 
     def _lifetime(self, contact: Contact, default: int | None) -> int:
         asked = contact.expires

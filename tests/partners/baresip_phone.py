@@ -39,6 +39,7 @@ module                  srtp.so
 module                  aufile.so
 module                  aubridge.so
 module                  sndfile.so
+module_tmp              uuid.so
 module_tmp              account.so
 module_app              ctrl_tcp.so
 module_app              menu.so
