@@ -167,7 +167,7 @@ class Direct:
         except CallFailed as failure:
             signal = REFUSALS.get(failure.status, Signal.DECLINED)
             rules = self._floor.rules
-            if user_of(target) != target and (signal is Signal.UNREACHABLE or failure.status == 480):
+            if user_of(target) != target and signal is Signal.UNREACHABLE:
                 signal = Signal.WITHDRAWN  # one telephone that is away says nothing of the agent's others
             seconds = {Signal.NO_ANSWER: rules.missed_pause, Signal.UNREACHABLE: rules.unreachable_for}
             until = self._floor.now() + seconds[signal] if signal in seconds else None

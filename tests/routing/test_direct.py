@@ -58,6 +58,28 @@ async def test_what_a_refusal_says_of_the_agent(
     assert hall.state("1001") is state
 
 
+async def test_one_telephone_of_an_agent_is_rung_alone_and_the_agent_is_at_work(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001;gr=desk"] = 1.0
+    talking = asyncio.create_task(reach(hall, "1001;gr=desk", 5))
+    await hall.passes(2)
+    assert hall.state("1001") is State.TALKING
+    await talking
+    assert [target for _, target, _ in hall.exchange.rung] == ["1001;gr=desk"]
+
+
+@pytest.mark.parametrize("status", [404, 480, 503])
+async def test_one_telephone_that_is_away_does_not_take_its_agent_out_of_service(
+        hall: Hall, li: Agent, service: Queue, status: int) -> None:
+    hall.opens([service], [li])
+    hall.exchange.habits["1001;gr=desk"] = (status, 1.0)
+    with pytest.raises(CallFailed):
+        await reach(hall, "1001;gr=desk", 1)
+    await hall.passes()
+    assert hall.state("1001") is State.IDLE
+
+
 async def test_a_caller_who_hangs_up_meanwhile_leaves_the_agent_idle(hall: Hall, li: Agent, service: Queue) -> None:
     hall.opens([service], [li])
     hall.exchange.habits["1001"] = 5.0
