@@ -88,6 +88,7 @@ class Telephony(Switchboard):
                 streams=True,
                 user_agent=config.user_agent,
                 supported=("100rel", "replaces", *(("timer",) if config.session_expires else ())),
+                registering=("gruu", "path"),
                 session_expires=config.session_expires,
                 min_se=config.min_se,
                 t1=config.t1,

@@ -48,6 +48,8 @@ class EndpointConfig:
     """Methods that are understood; any other gets 405 with this list."""
     supported: tuple[str, ...] = ("100rel", "timer")
     """Option tags that a request may require, and that ours say we know; any other gets 420."""
+    registering: tuple[str, ...] = ()
+    """Option tags that a REGISTER may require as well: what the registrar knows that gets our Requested."""
     session_expires: int = 1800
     """Seconds that a session lasts without a refresh (RFC 4028), where the far side knows timers; 0: no timers."""
     min_se: int = 90
@@ -97,3 +99,7 @@ class EndpointConfig:
     def patience(self) -> float:
         """64·T1: how long a transaction waits for an answer or an ACK."""
         return 64 * self.t1
+
+    def known_to(self, method: str) -> tuple[str, ...]:
+        """Option tags that a request of this method may require."""
+        return (*self.supported, *self.registering) if method == "REGISTER" else self.supported

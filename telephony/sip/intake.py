@@ -118,12 +118,13 @@ class Intake:
     def _understood(self, request: Request) -> bool:
         """Method, URI scheme, extensions and hops (section 8.2.1 to 8.2.3); refuses what we do not understand."""
         config = self._core.config
+        known = config.known_to(request.method)
         if request.method not in config.allow:
             status = 405 if request.method in METHODS else 501  # sections 21.4.6 and 21.5.2
             self._core.refuse(request, status, [("Allow", ", ".join(config.allow))])
         elif request.uri.scheme not in ("sip", "sips", "tel"):
             self._core.refuse(request, 416)
-        elif unknown := [tag for tag in request.values("Require") if tag.lower() not in config.supported]:
+        elif unknown := [tag for tag in request.values("Require") if tag.lower() not in known]:
             self._core.refuse(request, 420, [("Unsupported", ", ".join(unknown))])
         elif request.method == "INVITE" and request.max_forwards == 0:
             # An endpoint may overlook an exhausted Max-Forwards, but our calls go on to other endpoints: only by

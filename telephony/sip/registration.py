@@ -157,7 +157,7 @@ class Registrar:
 
     def _gruu(self, binding: Binding, request: Request) -> Uri | None:
         """What a phone that knows GRUUs is told (RFC 5627 section 5.2): its user, and which phone it is."""
-        if "gruu" not in (tag.lower() for tag in request.values("Supported")):
+        if "gruu" not in (tag.lower() for name in ("Supported", "Require") for tag in request.values(name)):
             return None
         record = request.to.uri
         return self.gruus.public(binding.user, binding.instance, record.host, record.port)

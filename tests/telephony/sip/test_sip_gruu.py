@@ -33,6 +33,10 @@ def test_a_telephone_that_knows_gruus_gets_one_that_means_itself(phone: Phone) -
     assert phone.registrar.gruus.instance("1001", uri.param("gr") or "") == INSTANCE
 
 
+def test_who_requires_gruus_knows_them(phone: Phone) -> None:
+    assert given(phone.registers(CONTACT, Require="GRUU")) != [None]
+
+
 def test_the_same_telephone_has_the_same_gruu_wherever_it_is(phone: Phone) -> None:
     first = given(phone.registers(CONTACT, Supported="gruu"))
     moved = given(phone.registers(CONTACT.replace("192.0.2.7", "192.0.2.99"), Supported="gruu", call_id="rebooted"))

@@ -36,6 +36,16 @@ def _said(endpoint: Endpoint) -> Response:
     return message
 
 
+def test_a_registration_may_require_what_the_registrar_knows_and_nothing_else_may() -> None:
+    endpoint = _endpoint(registering=("gruu", "path"))
+    endpoint.receive(a_request("REGISTER", Require="gruu, 100rel, Path"), STRANGER, 0.0)
+    assert [type(event) for event in endpoint.events()] == [Requested]
+    for request in (a_request("OPTIONS", Require="gruu"), a_request("REGISTER", Require="gruu, outbound")):
+        other = _endpoint(registering=("gruu", "path"))
+        other.receive(request, STRANGER, 0.0)
+        assert _said(other).status == 420
+
+
 @pytest.mark.parametrize(("request_", "status", "header"), REFUSED)
 def test_refusals_keep_nothing_and_tell_strangers_nothing(
     request_: bytes, status: int, header: tuple[str, str] | None
