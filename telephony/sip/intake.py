@@ -41,7 +41,8 @@ class Intake:
             if isinstance(message, Response):
                 self._response(message, now)
             else:
-                message.stamp(source)
+                if message.method != "ACK":  # it is never answered, and most are of calls that we refused
+                    message.stamp(source)
                 known = self._core.transactions.get(server_key(message))
                 if known is not None or self._let_in(message, source):
                     check(message)

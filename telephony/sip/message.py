@@ -54,7 +54,8 @@ class Message:
 
     def values(self, name: str) -> list[str]:
         """The comma-separated values over all lines of this header, in order."""
-        return [value for line in self.lines(name) for value in split_list(line, name) if value]
+        lines = self.lines(name)
+        return [value for line in lines for value in split_list(line, name) if value] if lines else []
 
     def add(self, name: str, value: str) -> None:
         """One more line: for who builds a message that nobody has seen yet."""
@@ -65,12 +66,13 @@ class Message:
     def once(self, name: str, understand: Callable[[str, str], _T], aspect: str = "") -> _T:
         """Understand the only line of a header that must stand exactly once; the result is remembered under ``aspect``,
         or the name."""
-        value: _T | None = self._seen.get(aspect or name)
+        aspect = aspect or name
+        value: _T | None = self._seen.get(aspect)
         if value is None:
-            found = self._headers.get(name) or []
-            if len(found) != 1:
-                raise SipParseError(name, "the header is missing" if not found else "the header stands more than once")
-            value = self._seen[aspect or name] = understand(found[0], name)
+            found = self._headers.get(name)
+            if found is None or len(found) != 1:
+                raise SipParseError(name, "the header stands more than once" if found else "the header is missing")
+            value = self._seen[aspect] = understand(found[0], name)
         return value
 
     @property
@@ -270,9 +272,10 @@ def measure(message: Message) -> None:
 
 def _headers(lines: list[str]) -> dict[str, list[str]]:
     headers: dict[str, list[str]] = {}
+    known = CANONICAL.get
     for line in lines:
         spelling, colon, value = line.partition(":")
-        name = CANONICAL.get(spelling)
+        name = known(spelling)
         if name is None or not colon:  # seldom: nearly every name is known, in a usual spelling and unfolded
             return by_name(_field(line) for line in _unfold(lines))
         if name in headers:
@@ -334,10 +337,12 @@ def _start(line: str, headers: dict[str, list[str]], body: bytes) -> Request | R
 
 def _tag(text: str, where: str) -> str:
     # Every message is matched by its tags, few have their addresses read: look behind the last > only.
-    end = text.rfind(">") + 1
-    if '"' in text[end:]:
+    params = text[text.rfind(">") + 1:]
+    if not params:
+        return ""
+    if '"' in params:
         return NameAddr.parse(text, where).tag
-    found = _TAG.search(text, end)
+    found = _TAG.search(params)
     return found[1] if found else ""
 
 
