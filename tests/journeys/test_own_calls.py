@@ -107,7 +107,7 @@ async def test_a_customers_phone_does_not_dial_outside(hotline: Hotline) -> None
 async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, floor: Floor, here: bool) -> None:
     first, second = phone(hotline, "1001"), phone(hotline, "1003")
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        early = await talks(caller, first)
+        early = await talks(hotline, caller, first)
         await first.hold()
         await first.call(uri(hotline, "1003"))
         await second.rings(20)
@@ -120,6 +120,7 @@ async def test_a_colleague_is_consulted_and_has_the_caller(hotline: Hotline, flo
         await first.ended()
         await becomes(hotline, "1001", "idle")
         assert await state(hotline, "1003") == "talking"
+        await told_of(hotline, caller, "call.bridged", 2)
         late = await both_ways(caller, second)
         [live] = (await hotline.get("/api/calls"))["live"]
         assert (live["agent"], live["stage"]) == ("1003", "talking")
@@ -144,7 +145,7 @@ async def test_a_caller_is_brought_to_whom_the_agent_still_rings(hotline: Hotlin
     """REFER with Replaces while the consulted colleague still rings: a blind transfer, which may fail as such."""
     first, second = phone(hotline, "1001"), phone(hotline, "1003")
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        await talks(hotline, caller, first)
         for answered in (False, True):
             await first.call(uri(hotline, "1003"))
             await second.rings(20)
@@ -161,6 +162,7 @@ async def test_a_caller_is_brought_to_whom_the_agent_still_rings(hotline: Hotlin
         await second.answer()
         assert await first.transferred() == 200
         await first.ended()
+        await told_of(hotline, caller, "call.bridged", 2)
         await both_ways(caller, second)
         await second.hang_up()
         assert await caller.ended() == 0

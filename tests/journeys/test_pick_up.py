@@ -30,17 +30,20 @@ async def test_a_call_is_picked_up_and_moves_from_phone_to_phone(hotline: Hotlin
         await rung.rings(15)  # idle longest
         await comes_for(picking, hotline, await rung.dialog())
         assert await rung.refused_with() == 487, "it has stopped ringing"
+        await told_of(hotline, caller, "call.bridged", 1)
         talks = [await both_ways(caller, picking)]
         assert (await state(hotline, "1001"), await state(hotline, "1002")) == ("idle", "talking")
         async with third:  # of the same agent, who goes into another room
             await third.registered(15)
             await comes_for(third, hotline, await picking.dialog())
             await picking.ended()
+            await told_of(hotline, caller, "call.bridged", 2)
             talks.append(await both_ways(caller, third))
             assert (await state(hotline, "1001"), await state(hotline, "1002")) == ("idle", "talking")
             await comes_for(rung, hotline, await third.dialog())
             await third.ended()
             await third.unregister()
+        await told_of(hotline, caller, "call.bridged", 3)
         talks.append(await both_ways(caller, rung))
         await becomes(hotline, "1002", "idle")
         assert await state(hotline, "1001") == "talking"

@@ -41,6 +41,7 @@ async def test_the_next_phone_rings_and_the_caller_keeps_the_place(
         await second.rings(15)
         await second.connected()
         assert bool(first.received("CANCEL")) == (queue == "silent")
+        await told_of(hotline, caller, "queue.answered")  # the phone has its ACK a moment before
         await caller.hang_up()
         await caller.ended()
         await second.ended()

@@ -24,11 +24,13 @@ def uri(hotline: Hotline, target: str) -> str:
     return f"sip:{target}@127.0.0.1:{hotline.layout.sip_port}"
 
 
-async def talks(caller: SippCaller, agent: PhonePartner) -> tuple[Pcm, Pcm]:
-    """The agent's phone is answered, and both speak: what the caller and what the agent said."""
+async def talks(hotline: Hotline, caller: SippCaller, agent: PhonePartner, joined: int = 1) -> tuple[Pcm, Pcm]:
+    """The agent's phone is answered, and both speak as soon as the caller's call tells of so many who were joined with
+    it: what is said in the moment before is heard by nobody. What the caller and what the agent said."""
     await agent.rings(20)
     await agent.answer()
     await agent.connected()
+    await told_of(hotline, caller, "call.bridged", joined)
     return await both_ways(caller, agent)
 
 
@@ -39,7 +41,7 @@ async def state(hotline: Hotline, agent: str) -> str:
 async def test_a_caller_is_handed_to_a_colleague_and_is_recorded_all_the_way(hotline: Hotline, floor: Floor) -> None:
     first, second = Pjsua2Phone(registering(hotline, "1001")), BaresipPhone(registering(hotline, "1003"))
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        await talks(hotline, caller, first)
         await first.transfer(uri(hotline, "1003"))
         await second.rings(20)
         assert await state(hotline, "1003") == "ringing"
@@ -47,6 +49,7 @@ async def test_a_caller_is_handed_to_a_colleague_and_is_recorded_all_the_way(hot
         await second.connected()
         assert await first.transferred() == 200
         await first.ended()
+        await told_of(hotline, caller, "call.bridged", 2)
         question, answer = await both_ways(caller, second)
         assert await state(hotline, "1003") == "talking"
         assert await state(hotline, "1001") in ("wrap_up", "idle")
@@ -65,7 +68,7 @@ async def test_a_caller_is_handed_to_a_colleague_and_is_recorded_all_the_way(hot
 async def test_a_colleague_who_does_not_want_leaves_the_caller_with_the_agent(hotline: Hotline, floor: Floor) -> None:
     first, second = Pjsua2Phone(registering(hotline, "1001")), Pjsua2Phone(registering(hotline, "1003"))
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        await talks(hotline, caller, first)
         await first.transfer(uri(hotline, "1003"))
         await second.rings(20)
         await second.reject(486)
@@ -83,10 +86,10 @@ async def test_a_colleague_who_does_not_want_leaves_the_caller_with_the_agent(ho
 async def test_a_caller_is_handed_to_a_queue(hotline: Hotline, floor: Floor) -> None:
     first, second = Pjsua2Phone(registering(hotline, "1001")), Pjsua2Phone(registering(hotline, "1003"))
     async with at_work(hotline, first), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        await talks(hotline, caller, first)
         async with at_work(hotline, second):
             await first.transfer(uri(hotline, "complaints"))
-            await talks(caller, second)
+            await talks(hotline, caller, second, joined=2)
             await first.ended()
             await caller.hang_up()
             await second.ended()
@@ -99,14 +102,14 @@ async def test_an_agent_who_leaves_before_the_target_refuses_does_not_strand_the
 ) -> None:
     first, second = Pjsua2Phone(registering(hotline, "1001")), Pjsua2Phone(registering(hotline, "1003"))
     async with at_work(hotline, first), at_work(hotline, second), calling(hotline, floor.service) as caller:
-        await talks(caller, first)
+        await talks(hotline, caller, first)
         await first.transfer(uri(hotline, "1003"))
         await second.rings(20)
         await first.hang_up()
         await first.ended()
         await second.reject(486)
         async with Pjsua2Phone(registering(hotline, "1002")) as third:  # rung as soon as it is there
-            await talks(caller, third)
+            await talks(hotline, caller, third, joined=2)
             await third.hang_up()
             assert await caller.ended() == 0
             await third.unregister()
