@@ -5,13 +5,19 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORE := $(shell find media/core -type f 2>/dev/null)
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test style types bench fuzz-sip lock clean
+.PHONY: run test test-calls test-parts style types bench fuzz-sip lock clean
 
 run: .stamps/core .stamps/models  ## install what is missing, then answer calls
 	@exec $(BIN)/hotline run
 
 test: .stamps/dev .stamps/core .stamps/models  ## the whole suite, from nothing
-	$(BIN)/pytest
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-calls test-parts
+
+test-calls:  ## whole calls against real clients: they mostly wait
+	$(BIN)/pytest -m journey
+
+test-parts:  ## all the rest, meanwhile
+	$(BIN)/pytest -m "not journey"
 
 style: .stamps/dev  ## formatting rules and the layer contract
 	$(BIN)/ruff check .

@@ -9,18 +9,17 @@ import pytest
 
 from tests.journeys.conftest import at_work, calling, registering
 from tests.journeys.floor import Floor
-from tests.partners.audio import contains, levelled
+from tests.partners.audio import contains
 from tests.partners.baresip_phone import BaresipPhone
 from tests.partners.hotline import Hotline
 from tests.partners.pjsua2_phone import Pjsua2Phone
 from tests.partners.pyvoip_phone import PyVoipPhone
 from tests.partners.rtp import PCMA
-from tests.partners.speech import speech
 from tests.partners.story import told_of
+from tests.partners.talk import both_ways
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
-QUESTION, ANSWER = levelled(speech().pcm), levelled(speech("misc/BAC009S0724W0121").pcm)
 Make = type[Pjsua2Phone] | type[BaresipPhone] | type[PyVoipPhone]
 
 
@@ -52,18 +51,15 @@ async def test_both_parties_are_heard_whatever_the_make(
         assert shown.from_user == shown.pai == "+8613800138000"
         await phone.answer()
         await phone.connected()
-        caller.says(QUESTION)
-        await phone.hears(QUESTION, 20)
-        await phone.says(ANSWER)
-        await caller.hears(ANSWER, 20)
+        question, answer = await both_ways(caller, phone)
         assert {packet.payload_type for packet in caller.line.ear.packets} == {PCMA}
         await caller.hang_up()
         await phone.ended()
         await caller.ended()
         story = await told_of(hotline, caller)
     caller_said, caller_heard = story.channels()
-    assert contains(QUESTION, caller_said, 0.95)
-    assert contains(ANSWER, caller_heard)
-    assert not contains(ANSWER, caller_said, 0.5)
-    assert not contains(QUESTION, caller_heard, 0.5)
+    assert contains(question, caller_said, 0.95)
+    assert contains(answer, caller_heard)
+    assert not contains(answer, caller_said, 0.5)
+    assert not contains(question, caller_heard, 0.5)
     assert story.one("call.ended").details["by"] == "caller"

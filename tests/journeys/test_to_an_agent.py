@@ -7,13 +7,12 @@ import pytest
 from tests.journeys.conftest import at_work, calling, recorded, registering
 from tests.partners.hotline import Hotline
 from tests.partners.pjsua2_phone import Pjsua2Phone
-from tests.partners.speech import speech
+from tests.partners.talk import both_ways
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_known_customer_says_what_is_wanted_and_talks_to_the_right_agent(hotline: Hotline) -> None:
-    caller_says, agent_says = speech().pcm, speech("misc/BAC009S0724W0121").pcm
     agent, customer = Pjsua2Phone(registering(hotline, "1001")), calling(hotline, "4008001234", number="13800138000")
     async with at_work(hotline, agent) as phone, customer as caller:
         await caller.answered()
@@ -23,10 +22,7 @@ async def test_a_known_customer_says_what_is_wanted_and_talks_to_the_right_agent
         assert incoming.from_user == incoming.pai == "+8613800138000"
         await phone.answer()
         await phone.connected()
-        caller.says(caller_says)
-        await phone.hears(caller_says, 15)
-        await phone.says(agent_says)
-        await caller.hears(agent_says, 15)
+        await both_ways(caller, phone)
         await caller.hang_up()
         await phone.ended()
         assert await caller.ended() == 0
