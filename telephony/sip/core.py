@@ -27,6 +27,8 @@ class Core:
         self.config = config
         self.timers = Timers()
         self.transactions: dict[str, Transaction] = {}
+        self.asking: dict[str, Transaction] = {}
+        """Those whose request the network may still refuse: few of all, for most only absorb what is repeated."""
         self.calls: dict[str, Call] = {}
         self.past = Past()
         self.outbox: list[tuple[bytes, Address]] = []
@@ -71,7 +73,7 @@ class Core:
         request names and not merely the way back to a phone behind NAT (section 18.1.1)."""
         key = client_key(request.via.branch, request.method)
         table = INVITE_CLIENT if request.method == "INVITE" else NON_INVITE_CLIENT
-        transaction = Transaction(key, table, request, destination, self, user)
+        transaction = self.asking[key] = Transaction(key, table, request, destination, self, user)
         if destination.transport is Transport.UDP and transaction.size() > self.config.large and self.config.streams:
             named = next_uri(request).address
             if named is None or named == replace(destination, listener=0):
@@ -143,9 +145,14 @@ class Core:
         transaction.happen(Event.START, now)
         return transaction
 
+    def answered(self, transaction: Transaction) -> None:
+        """What the network says of its request concerns a transaction no longer."""
+        self.asking.pop(transaction.key, None)
+
     def forget(self, transaction: Transaction) -> None:
         """A transaction has ended."""
         self.transactions.pop(transaction.key, None)
+        self.asking.pop(transaction.key, None)
         if transaction.merging and self._merged.get(transaction.merging) == transaction.key:
             del self._merged[transaction.merging]
 

@@ -83,7 +83,7 @@ class Endpoint:
 
     def unreachable(self, destination: Address, now: float) -> None:
         """The network refused what was sent to ``destination``: its requests fail with 503 (section 8.1.3.1)."""
-        for transaction in list(self._core.transactions.values()):
+        for transaction in list(self._core.asking.values()):
             if transaction.destination.place == destination.place:
                 transaction.happen(Event.UNREACHABLE, now)
 

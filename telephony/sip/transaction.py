@@ -25,6 +25,8 @@ class Line(Protocol):
 
     def send(self, data: bytes, destination: Address) -> None: ...
 
+    def answered(self, transaction: Transaction) -> None: ...
+
     def forget(self, transaction: Transaction) -> None: ...
 
 
@@ -102,6 +104,8 @@ class Transaction:
             self.drop()
         elif self.state is not before:
             self._stop_spent()
+            if (self.state, Event.UNREACHABLE) not in self.table:
+                self.line.answered(self)
         for action in actions:
             if action in TIMERS:
                 self._start(action, now)

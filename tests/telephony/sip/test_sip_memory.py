@@ -9,6 +9,7 @@ import pytest
 
 from telephony.sip.call import Call
 from telephony.sip.message import Message
+from telephony.sip.transaction import Transaction
 from tests.telephony.sip.network import ANSWER, Pair
 
 CALLS = 35
@@ -81,3 +82,17 @@ def test_a_refused_invite_is_acknowledged_again_with_the_same_words(pair: Pair) 
     assert len(acks) == 2
     assert acks[0] == acks[1]
     pair.assert_nothing_left()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["answered", "refused"])
+def test_what_the_network_refuses_is_not_looked_for_among_what_is_answered(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    """A dead phone at 400 calls a second would cost a look at 25,000 transactions for every packet it does not take."""
+    for _ in range(CALLS):
+        talks(pair, busy=busy)
+    asked: list[Transaction] = []
+    monkeypatch.setattr(Transaction, "happen", lambda transaction, *_: asked.append(transaction))
+    pair.alice.endpoint.unreachable(pair.bob.address, pair.net.now)
+    assert pair.alice.endpoint.live()["transactions"] >= CALLS
+    assert asked == []
