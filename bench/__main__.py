@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "emulation", "report", "sip_parse", "sip_register"}
+HELPERS = {"__init__", "__main__", "emulation", "report", "sip_endpoint", "sip_parse", "sip_register"}
 
 
 def names() -> list[str]:

@@ -18,8 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from bench import report, sip_endpoint, sip_parse, sip_register
 from bench.load.signalling import Outcome, Server, phones, server
 
-ANSWERS, DIALS = 400.0, 250.0
-"""Calls a second that are offered."""
+ANSWERS, DIALS = 300.0, 200.0
+"""Calls a second that are offered: what one core has to carry."""
 STORM, BESIDE = 500.0, 50.0
 """Registrations a second of all phones, and calls a second meanwhile."""
 AT_ONCE = 40

@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Iterator
 from itertools import cycle
 
-from tests.partners.audio import Pcm, levelled
+from tests.partners.audio import RATE, Pcm, levelled
 from tests.partners.phone import PhonePartner
+from tests.partners.process import until
 from tests.partners.sipp import Sipp
 from tests.partners.speech import speech
 
@@ -16,6 +17,9 @@ Party = Sipp | PhonePartner
 
 BRIEF = ("04", "06", "21", "22", "24", "26", "27", "28", "42", "46", "54", "63")
 """Recordings of two to three seconds; no call holds as many talks as there are pairs of them."""
+
+SETTLED = 1.5
+"""Seconds of a call after which a jitter buffer knows how deep it has to be."""
 
 
 def _sentences() -> Iterator[Pcm]:
@@ -37,7 +41,17 @@ async def says(party: Party, sentence: Pcm) -> None:
 async def both_ways(one: Party, other: Party, within: float = 20.0) -> tuple[Pcm, Pcm]:
     """Both speak at once and hear each other; what ``one`` and what ``other`` said. Raises TimeoutError."""
     question, answer = next(_unheard), next(_unheard)
+    for party in (one, other):
+        await _listens(party, within)
     await says(one, question)
     await says(other, answer)
     await asyncio.gather(other.hears(question, within), one.hears(answer, within))
+    for party in (one, other):
+        if isinstance(party, Sipp):
+            await party.said(within)  # to the last word, which the record is to hold as well
     return question, answer
+
+
+async def _listens(party: Party, within: float) -> None:
+    """A telephone's jitter buffer is looking for its depth when the call begins, and tears what is said meanwhile."""
+    await until(lambda: len(party.heard()) >= SETTLED * RATE, within, f"{type(party).__name__} listens")
