@@ -50,20 +50,11 @@ async def both_ways(one: Party, other: Party, within: float = 20.0) -> tuple[Pcm
 
 
 async def _gets_across(speaker: Party, listener: Party) -> Pcm:
-    """What was said and heard in one piece. A telephone that the machine lets wait tears a sentence by itself, whatever
-    came to it: then it is told another one, which must be whole. What comes to it is judged by SIPp's ear and by the
-    recording, to which this does not happen."""
-    attempts = 1 if isinstance(listener, Sipp) else 3
-    while True:
-        sentence, attempts = next(_unheard), attempts - 1
-        await says(speaker, sentence)
-        try:
-            await listener.hears(sentence, len(sentence) / RATE + 6)
-        except TimeoutError:
-            if not attempts:
-                raise
-        else:
-            return sentence
+    """What was said and heard in one piece."""
+    sentence = next(_unheard)
+    await says(speaker, sentence)
+    await listener.hears(sentence, len(sentence) / RATE + 6)
+    return sentence
 
 
 async def _listens(party: Party, within: float) -> None:
