@@ -54,7 +54,9 @@ class Voice:
             yield whole
             return
         pieces = clauses(text)
-        sounds = [asyncio.ensure_future(self._sound(piece, urgent=True)) for piece in pieces]
+        # All are looked for before any is rendered: the synthesiser is to be asked in the order in which they are said.
+        found = await asyncio.gather(*map(self._find, pieces))
+        sounds = [asyncio.ensure_future(self._had(sound, piece)) for sound, piece in zip(found, pieces, strict=True)]
         try:
             for index, sound in enumerate(sounds):
                 spoken = await sound
@@ -77,15 +79,17 @@ class Voice:
             try:
                 if not await self._find(text):
                     for piece in clauses(text):
-                        await self._sound(piece, urgent=False)
+                        if not await self._find(piece):
+                            await self._rendered(piece, urgent=False)
                 ready += 1
             except HotlineError:
                 continue  # it is said, and fails, where a caller needs it; the others can still be prepared
         return ready
 
-    async def _sound(self, clause: str, *, urgent: bool) -> Sound:
-        if found := await self._find(clause):
-            return found
+    async def _had(self, found: Sound | None, clause: str) -> Sound:
+        return found or await self._rendered(clause, urgent=True)
+
+    async def _rendered(self, clause: str, *, urgent: bool) -> Sound:
         if self._renderer is None:
             raise VoiceDown(f"“{clause}” is not recorded, and there is no synthesiser; hotline models fetch")
         await self._renderer.render(clause, self._cache.path(clause), urgent=urgent)

@@ -1,5 +1,6 @@
 """A synthesiser without a model: each character is 0.1 s of tone. Runs as a worker:
-``python -m tests.ivr.voice.scripted``. ``死`` takes its process down, ``空`` is no speech, ``慢`` takes a second."""
+``python -m tests.ivr.voice.scripted``. ``死`` takes its process down, ``空`` is no speech, ``慢`` waits for leave: for
+a file in the folder ``SCRIPTED_LEAVE``, which it takes away."""
 
 from __future__ import annotations
 
@@ -18,8 +19,14 @@ class ScriptedSynthesiser:
         if "死" in text:
             os._exit(3)
         if "慢" in text:
-            time.sleep(1.0)
+            wait_for_leave(Path(os.environ["SCRIPTED_LEAVE"]))
         return b"" if "空" in text else bytes(beep(500, 0.1 * len(text)).pcm)
+
+
+def wait_for_leave(folder: Path) -> None:
+    while not (leave := sorted(folder.glob("*"))):
+        time.sleep(0.01)
+    leave[0].unlink()
 
 
 def load(model: Path | None) -> ScriptedSynthesiser:
