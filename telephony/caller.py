@@ -11,8 +11,9 @@ from calls.errors import LegGone
 from media.engine import Codec
 from telephony import sdp
 from telephony.causes import CAUSE_OF, reason_headers
-from telephony.leg import Leg, Office
+from telephony.leg import Leg
 from telephony.liveness import Liveness
+from telephony.office import Office
 
 
 class CallerLeg(Leg):

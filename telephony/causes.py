@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from calls.call import Hangup, Side
 from telephony.sip.errors import SipParseError
 from telephony.sip.grammar import is_token, number, param, parse_params, quote, split_list
 from telephony.sip.message import Message
@@ -134,7 +135,12 @@ def passed_on(status: int) -> int:
 _STATUS_FIRST = re.compile(r"(\d{3}) to ")
 
 
-def status_in(text: str) -> int | None:
-    """The status in what an endpoint says of a dialog that broke (``481 to OPTIONS``), or None."""
-    found = _STATUS_FIRST.match(text)
-    return int(found[1]) if found else None
+def why_ended(reason: str, side: Side) -> Hangup:
+    """What the endpoint says of a dialog that ended: the BYE of the party at ``side``, or a far side that says (``481
+    to OPTIONS``) or shows (``no ACK``) that it is no longer there."""
+    if (refused := _STATUS_FIRST.match(reason)) is not None:
+        status = int(refused[1])
+        return Hangup(Side.NETWORK, status, reason, CAUSE_OF.get(status, 0))
+    if reason in ("no ACK", "no PRACK"):
+        return Hangup(Side.NETWORK, 408, reason, CAUSE_OF[408])
+    return Hangup(side, 200, reason, cause_in(read(reason)))

@@ -13,7 +13,8 @@ from calls.errors import CallFailed, LegGone
 from media.engine import Codec
 from telephony import sdp
 from telephony.causes import CAUSE_OF, ELSEWHERE, NO_ANSWER, NON_SELECTED, NORMAL, cause_in, named, reasons, status_of
-from telephony.leg import Leg, Office
+from telephony.leg import Leg
+from telephony.office import Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.calling import MOST_FORKS

@@ -16,7 +16,8 @@ from telephony.admission import Admission
 from telephony.config import TelephonyConfig
 from telephony.enrolment import Enrolments
 from telephony.guarding import BanStore, Guarding
-from telephony.leg import Leg, Office
+from telephony.leg import Leg
+from telephony.office import Office
 from telephony.outside import Outside
 from telephony.overload import Overload
 from telephony.phones import Accounts, BindingStore, Phones

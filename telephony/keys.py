@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from enum import Enum, auto
 
 from calls.errors import LegGone
 from calls.phone import Digit
@@ -12,15 +13,35 @@ from telephony.sip.message import Request
 KEYS = frozenset("0123456789*#ABCD")
 
 
+class Way(Enum):
+    """How a key came."""
+
+    RTP = auto()
+    """telephone-event, RFC 4733."""
+    TONE = auto()
+    """Heard in the audio."""
+    INFO = auto()
+
+
 class Keys:
     """A queue with an end: once closed, reading what is left raises LegGone after the last key."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Digit | None] = asyncio.Queue()
+        self._in_media = self._by_info = False
         self._closed = False
 
-    def pressed(self, key: str) -> None:
+    def pressed(self, key: str, way: Way) -> bool:
+        """Take a key. A phone that sends telephone-event, or tones, may send INFO as well, and a press must not count
+        twice: False for a key that comes in another way than this phone's keys have come before."""
+        if (way is Way.INFO and self._in_media) or (way is Way.TONE and self._by_info):
+            return False
+        if way is Way.INFO:
+            self._by_info = True
+        else:
+            self._in_media = True
         self._queue.put_nowait(Digit(key))
+        return True
 
     async def next(self) -> Digit:
         key = await self._queue.get()

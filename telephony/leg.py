@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,19 +13,16 @@ from calls.call import Hangup, Side
 from calls.errors import LegGone
 from calls.phone import Digit, Playback, Sound
 from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSilence
-from media.server import MediaServer
-from telephony import line, messages, sdp
+from telephony import in_dialog, line, messages, sdp
 from telephony.audio import Audio
-from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, status_in
-from telephony.config import TelephonyConfig
-from telephony.keys import Keys, key_of
+from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, why_ended
+from telephony.keys import Keys, Way
 from telephony.liveness import Liveness
 from telephony.offers import Offers
+from telephony.office import Office
 from telephony.referral import Arrival, Referral
-from telephony.referring import refer
 from telephony.sip.events import Acknowledged, Cancelled, Ended, RefreshDue, Reinvited, Requested, Responded, SipEvent
-from telephony.sip.message import Request, Response
-from telephony.transport.shell import Shell
+from telephony.sip.message import Response
 
 if TYPE_CHECKING:
     from telephony.caller import CallerLeg
@@ -37,20 +32,6 @@ T = TypeVar("T")
 RECORDING_PATIENCE = 5.0
 SILENCE_MS = 200
 """A leg whose latest packet is older than ten packets' time sends nothing at the moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What all legs share."""
-
-    config: TelephonyConfig
-    sip: Shell
-    media: MediaServer
-    counters: Counter[str]
-    legs: dict[str, Leg]
-    """Every leg that is not over, by its dialog's key."""
-    note: Callable[[str, str, Mapping[str, object]], None]
-    """Told of a leg's line when it ends: the event's kind, the call, and details."""
 
 
 class Leg:
@@ -82,7 +63,6 @@ class Leg:
         self.messages = messages.Relayed()
         self._office, self._sip = office, office.sip
         self._keys = Keys()
-        self._keys_by_rtp = self._keys_by_info = False
         self._over = asyncio.Event()
         self._waiting: set[asyncio.Future[Any]] = set()
         patience = office.config.agent_silence
@@ -247,20 +227,6 @@ class Leg:
         self.offers.audio = audio = Audio(self._office.media, host, self._media_event)
         return audio
 
-    def _reinvited(self, request: Request) -> None:
-        endpoint, now = self._sip.endpoint, self._sip.now()
-        if self.audio is None:
-            endpoint.reject_reinvite(self.call, 491, now)  # RFC 3261 section 14.2: our own answer is still on its way
-            return
-        try:
-            body = self.offers.answer_to(request.body) if request.body else self.offers.offer()
-        except sdp.SdpError:
-            endpoint.reject_reinvite(self.call, 400, now)
-        except sdp.NotAcceptable:
-            endpoint.reject_reinvite(self.call, 488, now)  # the call goes on as it was (section 14.2)
-        else:
-            endpoint.accept_reinvite(self.call, body, now)
-
     def reoffer(self) -> None:
         """Offer anew what we can do now: the far side's answer tells what it can."""
         self._sip.endpoint.reinvite(self.call, self.offers.offer(), self._sip.now())
@@ -290,13 +256,13 @@ class Leg:
             case Cancelled(reason=reason):
                 self.end(Hangup(self.side, 487, "cancelled", cause_in(read(reason))))
             case Ended(reason=reason):
-                self.end(self._why(reason))
+                self.end(why_ended(reason, self.side))
             case Reinvited(request=request):
-                self._reinvited(request)
+                in_dialog.reinvited(self, self._sip.endpoint, request, self._sip.now())
             case Acknowledged(body=body):
                 self._acknowledged(body)
             case Requested():
-                self._requested(event)
+                in_dialog.requested(self, self._office, event)
             case RefreshDue():
                 self.reoffer()
             case Responded(response=response) if response.cseq.method == "OPTIONS":
@@ -308,43 +274,14 @@ class Leg:
             case _:
                 pass
 
-    def _why(self, reason: str) -> Hangup:
-        """The far side's BYE, or a far side that says or shows that it is no longer there."""
-        if (status := status_in(reason)) is not None:
-            return Hangup(Side.NETWORK, status, reason, CAUSE_OF.get(status, 0))
-        if reason in ("no ACK", "no PRACK"):
-            return Hangup(Side.NETWORK, 408, reason, CAUSE_OF[408])
-        return Hangup(self.side, 200, reason, cause_in(read(reason)))
-
     def _acknowledged(self, body: bytes | None) -> None:
         if body is not None:  # otherwise the offer was theirs
             self._answer_arrived(body)  # an empty one too: it was owed (RFC 3261 section 13.2.1)
 
-    def _requested(self, event: Requested) -> None:
-        endpoint, now = self._sip.endpoint, self._sip.now()
-        if event.request.method == "INFO":
-            key = key_of(event.request)
-            if key is not None and not self._keys_by_rtp:
-                self._keys_by_info = True
-                self._pressed(key)
-            endpoint.respond(event.transaction, 200 if key is not None else 415, now)
-        elif event.request.method == "REFER":
-            refer(self, self._office, event)
-        elif event.request.method == "MESSAGE":
-            messages.within_dialog(self, event, endpoint, now)
-        elif event.request.method in ("OPTIONS", "NOTIFY"):  # a NOTIFY of a subscription that has just ended
-            endpoint.respond(event.transaction, 200, now)
-        else:
-            endpoint.respond(event.transaction, 501, now)
-
     def _media_event(self, event: MediaEvent) -> None:
         match event:
             case DigitPressed(key=key, in_band=in_band):
-                # A phone that sends telephone-event, or tones, may send INFO as well: one key must not count twice.
-                if in_band and self._keys_by_info:
-                    return
-                self._keys_by_rtp = True
-                self._pressed(key, by_rtp=True, in_band=in_band)
+                self.pressed(key, Way.TONE if in_band else Way.RTP)
             case RtpSilence(seconds=seconds):
                 self._fell_silent(seconds)
             case RecorderTrouble(reason=reason):
@@ -353,11 +290,15 @@ class Leg:
             case _:
                 pass
 
-    def _pressed(self, key: str, *, by_rtp: bool = False, in_band: bool = False) -> None:
-        self._keys.pressed(key)
+    def pressed(self, key: str, way: Way) -> None:
+        """A key came from the far side: for whoever reads it, and for the other party."""
+        if not self._keys.pressed(key, way):
+            return
         peer = self.peer
-        # The core relays telephone-event from leg to leg; what it cannot relay is sent anew. A tone has been heard.
-        if peer is not None and peer.hangup is None and not in_band and not (by_rtp and peer.talking.has_digits):
+        if peer is None or peer.hangup is not None or way is Way.TONE:  # a tone has been heard
+            return
+        # The core relays telephone-event from leg to leg; what it cannot relay is sent anew.
+        if way is not Way.RTP or not peer.talking.has_digits:
             peer.send_digit(key)
 
     # -- is anybody there? ----------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from calls.events import Event
 from media.engine import Codec
 from telephony.causes import CAUSE_OF
 from telephony.dialling import GIVEN_UP, DialledLeg, Route, Unreached
-from telephony.leg import Leg, Office
+from telephony.leg import Leg
+from telephony.office import Office
 from telephony.sip.address import Address
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.uri import Uri

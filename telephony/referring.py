@@ -11,7 +11,8 @@ from telephony.sip.events import Requested
 from telephony.sip.gruu import target_of
 
 if TYPE_CHECKING:
-    from telephony.leg import Leg, Office
+    from telephony.leg import Leg
+    from telephony.office import Office
 
 
 def refer(leg: Leg, office: Office, event: Requested) -> None:

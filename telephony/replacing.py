@@ -14,7 +14,8 @@ from telephony.sip.message import Request
 from telephony.sip.replaces import NotReplaced, Replaces
 
 if TYPE_CHECKING:
-    from telephony.leg import Leg, Office
+    from telephony.leg import Leg
+    from telephony.office import Office
 
 MayTake = Callable[[str, str, str, bool], bool]
 """Whether a user may take a call from another: (who wants it, at whose phone it is, the call's id, whether it still

@@ -17,7 +17,8 @@ from telephony import bridge
 from telephony.bridge import Bridge, NotPossible
 from telephony.dialling import DialledLeg, Route
 from telephony.forking import by_preference
-from telephony.leg import Leg, Office
+from telephony.leg import Leg
+from telephony.office import Office
 from telephony.outside import Outside, Wanted
 from telephony.phones import Phones
 from telephony.replacing import MayTake, only_own
