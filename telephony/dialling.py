@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 GIVEN_UP = Hangup(Side.HOTLINE, 487, cause=NORMAL)
 ANSWERED_ELSEWHERE = Hangup(Side.HOTLINE, 200, "answered elsewhere", NON_SELECTED)
+REPEATED = 1.5
+"""Times T1 after which an INVITE has been sent twice (RFC 3261 section 17.1.1.2), the second time long enough ago for
+a response: that it is not answered is more than one packet lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ class DialledLeg(Leg):
         self.for_call, self._listener = for_call, listener
         self._early: dict[str, bytes] = {}
         """To tag → SDP, of each phone of a fork that described itself before it answered."""
-        self.unheard: Callable[[], object] = lambda: None
-        """Told where the next hop sent no response at all."""
+        self.unheard: Callable[[bool], object] = lambda sure: None
+        """Told where the next hop sent no response at all; not ``sure``: and had hardly the time to."""
         self._picked_up: asyncio.Future[CallerLeg | None] = asyncio.get_running_loop().create_future()
         """Done once it is answered: by this telephone (None), or by another that picked the call up."""
 
@@ -109,6 +112,7 @@ class DialledLeg(Leg):
         why = GIVEN_UP
         succeeded = False  # not the same as answered: a cancellation may overtake the 200 on its way to this coroutine
         patience: asyncio.TimerHandle | None = None
+        began = self._sip.now()
         try:
             self._invite(route, shown)
             if route.silent_after:
@@ -128,6 +132,7 @@ class DialledLeg(Leg):
             if patience is not None:
                 patience.cancel()
             if not succeeded:
+                self._judge_silence(self._sip.now() - began, timed_out=why.status == 408)
                 self.release(why)
 
     def _invite(self, route: Route, shown: Shown) -> None:
@@ -210,9 +215,15 @@ class DialledLeg(Leg):
         if not self._sip.endpoint.heard_from(self.call):
             self._failed(Unreached(408, "no response at all", CAUSE_OF[408], silent=True))
 
+    def _judge_silence(self, rang: float, *, timed_out: bool) -> None:
+        """Given up after ``rang`` seconds, maybe before ``silent_after``: whoever sent nothing by then is not there."""
+        sure = rang >= REPEATED * self._office.config.t1
+        if (sure or timed_out) and not self._sip.endpoint.heard_from(self.call):
+            self.unheard(sure)
+
     def _failed(self, failed: CallFailed) -> None:
         if isinstance(failed, Unreached) and failed.silent:
-            self.unheard()
+            self.unheard(True)
         if not self._picked_up.done():
             self._picked_up.set_exception(failed)
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more

@@ -54,6 +54,7 @@ class Reception:
             self.phones.registered_from, self._ask_whether_alive, self._whether_alive,
             every=self.config.ask_phones, within=self.config.no_response_within,
         )
+        self.board.ask_whether_there = lambda source: self.keepalives.doubt(source, self.clock.monotonic())
         self.messages = Messages(self.phones, bracketed(self.config.contact_host))
 
     def admit(self, request: Request, source: Address) -> int | None:

@@ -24,6 +24,7 @@ from telephony.phones import Phones
 from telephony.replacing import MayTake, only_own
 from telephony.routes import Routes
 from telephony.serving import Serving
+from telephony.sip.address import Address
 from telephony.supervision import Mode
 from telephony.trunking.identity import Shown
 
@@ -39,6 +40,8 @@ class Switchboard:
         """No new call begins, and none goes on for long."""
         self.may_take: MayTake = only_own
         """Who may take a call from another telephone (RFC 3891)."""
+        self.ask_whether_there: Callable[[Address], None] = lambda source: None
+        """Sends a question to the phone that is registered from there."""
 
     @property
     def office(self) -> Office:
@@ -70,10 +73,15 @@ class Switchboard:
             legs.append((leg, route))
         return await by_preference(legs, Shown(shown, name), answer_within)
 
-    def _unheard(self, route: Route) -> None:
-        """An INVITE got no response at all: until that phone says something, calls go elsewhere."""
-        if not route.path:
+    def _unheard(self, route: Route, sure: bool) -> None:
+        """An INVITE got no response at all: until that phone says something, calls go elsewhere. So it is asked at
+        once; where the silence was too short to be ``sure`` of, it is the answer to this that decides."""
+        if route.path:
+            return
+        if sure:
             self.phones.answers(route.destination, False, self.office.sip.now())
+        self.ask_whether_there(route.destination)
+        self.office.sip.flush()
 
     async def dial_out(
         self, number: str, *, call: Call, shown: PhoneNumber | None, name: str = "", by: str = "",

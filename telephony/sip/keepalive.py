@@ -66,10 +66,18 @@ class KeepAlives:
                 self._kept.discard(source)
                 self._answer.discard(source)
                 continue
-            key = self._ask(binding, now)
-            self._asked[key] = source
-            self._patience.append((now + self._within, key))
+            self._question(source, binding, now)
             self._next(source, now + self._every)
+
+    def doubt(self, source: Address, now: float) -> None:
+        """Something else that was sent there got no response: ask at once, out of turn."""
+        if binding := self._wants(source):
+            self._question(source, binding, now)
+
+    def _question(self, source: Address, binding: Binding, now: float) -> None:
+        key = self._ask(binding, now)
+        self._asked[key] = source
+        self._patience.append((now + self._within, key))
 
     def answered(self, key: str, status: int, now: float) -> None:
         """The final response to a question, or to something else that was asked."""

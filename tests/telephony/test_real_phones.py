@@ -25,9 +25,9 @@ MAKES: dict[str, type[BaresipPhone] | type[Pjsua2Phone]] = {"pjsua2": Pjsua2Phon
 PATIENCE = 15.0
 
 
-def ringing(board: Switchboard) -> asyncio.Task[Phone]:
+def ringing(board: Switchboard, within: float = PATIENCE) -> asyncio.Task[Phone]:
     call = Call("call", "carrier", "4008001234", None, "main", datetime.now(UTC))
-    return asyncio.create_task(board.telephony.ring("1001", call=call, shown=None, answer_within=PATIENCE))
+    return asyncio.create_task(board.telephony.ring("1001", call=call, shown=None, answer_within=within))
 
 
 def md5_alone(board: Switchboard) -> None:
@@ -86,7 +86,10 @@ async def test_a_telephone_that_sleeps_is_not_rung_until_it_wakes_up(over: Trans
         await board.leaves_nothing_behind()
 
 
-async def test_a_telephone_that_falls_asleep_before_it_is_rung_is_given_up_soon_and_not_rung_again() -> None:
+@pytest.mark.parametrize(("within", "reason"), [(PATIENCE, "no response at all"), (0.5, "nobody answered")])
+async def test_a_telephone_that_falls_asleep_before_it_is_rung_is_given_up_soon_and_not_rung_again(
+    within: float, reason: str
+) -> None:
     async with running() as board:  # no question is asked as yet
         md5_alone(board)
         phones, server = board.telephony.phones, ("127.0.0.1", board.telephony.port)
@@ -94,9 +97,11 @@ async def test_a_telephone_that_falls_asleep_before_it_is_rung_is_given_up_soon_
             await phone.registered(PATIENCE)
             phone.falls_asleep()
             with pytest.raises(CallFailed) as failed:
-                await ringing(board)
-            assert failed.value.reason == "no response at all"
+                await ringing(board, within)
+            assert failed.value.reason == reason
             assert not phones.reachable("1001")
+            phone.wakes_up()
+            await until(lambda: phones.reachable("1001"), PATIENCE, "an answer to OPTIONS, sent at once")
         await board.leaves_nothing_behind()
 
 
