@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media import g711
-from media.engine import Codec, FirstPacket, Node, RtpSilence
+from media.engine import Codec
 from media.reference.rtp import Packet, ahead
 from tests.media.room import Room, tone
 
@@ -149,74 +149,6 @@ def test_comfort_noise_is_no_loss_for_the_far_end(room: Room) -> None:
     caller.say(tone(500, 160))
     first, second = agent.heard
     assert ahead(second.sequence, first.sequence, 16) == 1
-
-
-class TestSources:
-    """Who may speak on a leg."""
-
-    def test_strangers_are_refused_and_counted(self, room: Room) -> None:
-        caller, agent = room.phone(), room.phone()
-        room.gain(agent, caller)
-        caller.say(tone(500, 160))
-        for _ in range(3):
-            caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.9", 4000))
-        assert len(agent.heard) == 1
-        assert room.switch.stats(caller.node)[2] == 3
-
-    @pytest.mark.parametrize(("announced", "first", "second"), [
-        ("127.0.0.1", "127.0.0.9", "127.0.0.8"), ("2001:db8::1", "2001:db8::9", "2001:db8:1::9"),
-    ])
-    def test_an_address_behind_nat_is_learned_within_two_seconds_and_locked(
-        self, room: Room, announced: str, first: str, second: str
-    ) -> None:
-        room.host = announced
-        caller, agent = room.phone(), room.phone()
-        room.gain(agent, caller)
-        room.gain(caller, agent)
-        room.wait(1_900)
-        caller.send(caller.packet(b"\xd5" * 160), source=(first, 4000))
-        caller.send(caller.packet(b"\xd5" * 160), source=(second, 4000))
-        assert len(agent.heard) == 1
-        assert room.of(FirstPacket) == [FirstPacket(Node(caller.node), first, 4000)]
-        caller.address = (first, 4000)
-        agent.say(tone(500, 160))  # `collect` sees that it goes to the learned address
-        assert len(caller.heard) == 1
-
-    def test_the_signalled_address_wins_inside_the_window(self, room: Room) -> None:
-        caller, agent = room.phone(), room.phone()
-        room.gain(agent, caller)
-        caller.send(caller.packet(b"\x01" * 160), source=("127.0.0.9", 4000))
-        caller.send(caller.packet(b"\x02" * 160))
-        caller.send(caller.packet(b"\x03" * 160), source=("127.0.0.9", 4000))
-        assert [packet.payload[0] for packet in agent.heard] == [1, 2]
-
-    def test_nothing_is_learned_later(self, room: Room) -> None:
-        caller, agent = room.phone(), room.phone()
-        room.gain(agent, caller)
-        room.wait(2_100)
-        caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.9", 4000))
-        assert agent.heard == []
-        caller.say(tone(500, 160))
-        assert len(agent.heard) == 1
-
-    def test_before_the_far_side_is_known_nobody_is_heard(self, room: Room) -> None:
-        agent = room.phone()
-        node = room.switch.open_leg(1, 2, 3)
-        room.gain(agent, node)
-        room.switch.packet(node, bytes(Packet(8, 1, 1, 1, b"\xd5" * 160)), "127.0.0.1", 4000, room.now)
-        room.collect()
-        assert agent.heard == []
-        assert room.switch.stats(node)[2] == 1
-
-    def test_silence_is_told_once_and_again_after_sound(self, room: Room) -> None:
-        caller = room.phone()
-        caller.say(tone(500, 160))
-        room.wait(25_000)
-        assert [event.node for event in room.of(RtpSilence)] == [caller.node]
-        assert 10.0 <= room.of(RtpSilence)[0].seconds <= 10.5
-        caller.say(tone(500, 160))
-        room.wait(11_000)
-        assert len(room.of(RtpSilence)) == 2
 
 
 @pytest.mark.parametrize(

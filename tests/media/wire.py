@@ -6,7 +6,11 @@ import os
 import select
 import socket
 import time
+import wave
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from media.engine import Codec, MediaConfig, MediaEngine, MediaEvent, Node
 from media.native import NativeEngine
@@ -16,6 +20,9 @@ from media.reference.rtp import Packet
 ENGINES: dict[str, Callable[[MediaConfig], MediaEngine]] = {"native": NativeEngine, "reference": ReferenceEngine}
 PATIENCE = 10.0
 """Seconds until a test gives up; nothing here takes a tenth of it on an idle machine."""
+
+PCM = np.full(800, 4000, np.int16).tobytes()
+"""A tenth of a second of one constant sample."""
 
 
 class Softphone:
@@ -84,3 +91,10 @@ def descriptors() -> int:
 
 def threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+def recorded(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    """Both channels of a recording, by the standard library's reader."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)

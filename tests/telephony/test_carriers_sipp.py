@@ -15,7 +15,7 @@ from telephony.trunking.trunk import Probe
 from tests.partners.process import until
 from tests.partners.sipp import Sipp, SippAgent, SippCaller
 from tests.telephony.conftest import Switchboard, running
-from tests.telephony.test_exchange_outgoing import nobodys_call
+from tests.telephony.parties import nobodys_call
 
 ANY = TollRules({"": Tariff()})
 NUMBER = "02155501234"

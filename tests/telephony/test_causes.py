@@ -13,10 +13,8 @@ from telephony.incoming import IncomingCall
 from telephony.sip.errors import SipParseError
 from telephony.sip.events import Acknowledged, Answered, Cancelled, Ended, Failed, Invited, Ringing
 from tests.telephony.conftest import Switchboard
+from tests.telephony.parties import HOTLINE, call_of, connects, registered
 from tests.telephony.softphone import Softphone
-from tests.telephony.test_exchange_outgoing import call_of, connects, registered
-
-HOTLINE = "4008001234"
 
 
 @pytest.mark.parametrize(

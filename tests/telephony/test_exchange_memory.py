@@ -10,8 +10,8 @@ import pytest
 from telephony.incoming import IncomingCall
 from telephony.sip.events import Acknowledged, Answered, Ended, Invited
 from tests.telephony.conftest import Switchboard
+from tests.telephony.parties import HOTLINE, SHOWN, call_of
 from tests.telephony.softphone import Softphone
-from tests.telephony.test_exchange_outgoing import HOTLINE, SHOWN, call_of
 
 CALLS = 10
 

@@ -15,8 +15,8 @@ from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
 from tests.partners.baresip_phone import BaresipPhone
 from tests.telephony.conftest import PASSWORD, Switchboard, account
+from tests.telephony.parties import call_of
 from tests.telephony.softphone import Softphone
-from tests.telephony.test_exchange_outgoing import call_of
 from tests.telephony.test_messages import WORDS
 from tests.telephony.test_referring import talk
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from telephony.messages import LONGEST
@@ -12,15 +10,10 @@ from telephony.sip.events import Answered, Ended, Invited, Requested, Responded
 from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
 from tests.telephony.conftest import PASSWORD, Switchboard, account
-from tests.telephony.softphone import PATIENCE, Softphone
-from tests.telephony.test_exchange_outgoing import HOTLINE, connects
+from tests.telephony.parties import HOTLINE, connects, joined, registered, talking
+from tests.telephony.softphone import Softphone
 
 WORDS = "客户在等".encode()
-
-
-async def registered(phone: Softphone, board: Switchboard) -> None:
-    phone.registers(board.address, PASSWORD)
-    assert (await phone.sees(Responded)).response.status == 200
 
 
 def writes(phone: Softphone, board: Switchboard, to: str, body: bytes = WORDS, password: str = PASSWORD) -> None:
@@ -113,25 +106,13 @@ async def test_a_message_in_a_call_reaches_the_colleague_whose_answer_comes_back
 async def test_callers_from_outside_neither_write_nor_read(switchboard: Switchboard) -> None:
     connects(switchboard, "1001")
     async with Softphone() as caller, Softphone("127.0.0.12", "1001") as agent:
-        await registered(agent, switchboard)
-        call = caller.calls(HOTLINE, switchboard.address)
-        await caller.sees(Answered)
-        invited = await agent.sees(Invited)
-        agent.answers(invited.call, invited.request.body)
-        await joined(switchboard)
-        assert (await says(caller, call)).response.status == 403
-        refused = (await says(agent, invited.call)).response
+        talk = await talking(caller, agent, switchboard)
+        assert (await says(caller, talk.call)).response.status == 403
+        refused = (await says(agent, talk.invited.call)).response
         assert refused.status == 405
         assert "MESSAGE" not in refused.get("Allow")
         assert not caller.saw(Requested)
         assert not agent.saw(Requested)
-        caller.hangs_up(call)
+        caller.hangs_up(talk.call)
         await agent.sees(Ended)
     await switchboard.leaves_nothing_behind()
-
-
-async def joined(board: Switchboard) -> None:
-    """Wait until the two are."""
-    async with asyncio.timeout(PATIENCE):
-        while not any(leg.peer for leg in board.telephony.office.legs.values()):  # noqa: ASYNC110 — comes unannounced
-            await asyncio.sleep(0.002)

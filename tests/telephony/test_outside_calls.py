@@ -26,8 +26,8 @@ from telephony.trunking.rewriting import Rule
 from telephony.trunking.tolls import Refused, Tariff, TollRules, Tolls, Usage
 from telephony.trunking.trunk import Presentation, Probe
 from tests.telephony.conftest import PASSWORD, Switchboard, running
+from tests.telephony.parties import nobodys_call
 from tests.telephony.softphone import Softphone
-from tests.telephony.test_exchange_outgoing import nobodys_call
 
 ANY = TollRules({"": Tariff()}, calls_each=0)
 NUMBER = "+862155501234"

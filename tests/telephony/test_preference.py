@@ -11,8 +11,8 @@ from calls.errors import CallFailed
 from calls.phone import Phone
 from telephony.sip.events import Cancelled, Invited, Responded
 from tests.telephony.conftest import PASSWORD, Switchboard
+from tests.telephony.parties import nobodys_call
 from tests.telephony.softphone import Softphone
-from tests.telephony.test_exchange_outgoing import nobodys_call
 
 
 async def at_its_places(board: Switchboard, stack: AsyncExitStack, *preferences: float) -> list[Softphone]:

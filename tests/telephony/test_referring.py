@@ -14,8 +14,8 @@ from telephony.sip.events import Answered, Ended, Invited, Requested, Responded
 from telephony.sip.headers import NameAddr
 from telephony.sip.uri import Uri
 from tests.telephony.conftest import Switchboard
+from tests.telephony.parties import HOTLINE, call_of, registered
 from tests.telephony.softphone import PATIENCE, Softphone
-from tests.telephony.test_exchange_outgoing import HOTLINE, call_of, registered
 
 
 class Talk:

@@ -18,8 +18,8 @@ from telephony.sip.events import Answered, Cancelled, Ended, Failed, Invited
 from tests.partners.audio import read_channels
 from tests.partners.sipp import SippPhone, SippTaker
 from tests.telephony.conftest import PASSWORD, Switchboard, account
+from tests.telephony.parties import HOTLINE, call_of, registered
 from tests.telephony.softphone import PATIENCE, Softphone, hears, media_of
-from tests.telephony.test_exchange_outgoing import HOTLINE, call_of, registered
 from tests.telephony.test_registering_sipp import server
 
 MD5_1002 = replace(account("1002"), ha1_sha256="")
