@@ -59,7 +59,7 @@ class _Strict(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # in PyYAML's stubs
             raise yaml.MarkedYAMLError(
                 problem=f"the alias *{event.anchor} is not part of the format", problem_mark=event.start_mark
             )

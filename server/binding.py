@@ -7,11 +7,14 @@ import typing
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 from calls.errors import ConfigError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _WANTED = {
     str: "text in quotes",
@@ -25,14 +28,14 @@ _WANTED = {
 def bind(cls: type[T], table: dict[str, Any], file: str, section: str = "") -> T:
     """Build ``cls`` from ``table``. Raises ConfigError naming ``file: [section] field``."""
     hints = typing.get_type_hints(cls)
-    names = [f.name for f in fields(cls)]  # type: ignore[arg-type]  # mypy cannot see that T is a dataclass
+    names = [f.name for f in fields(cls)]
     for key in table:
         if key not in names:
             near = get_close_matches(key, names, 1)
             remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
             raise ConfigError(_where(file, section, key), "unknown setting", remedy)
     values = {}
-    for field in fields(cls):  # type: ignore[arg-type]
+    for field in fields(cls):
         if field.name in table:
             values[field.name] = _value(hints[field.name], table[field.name], file, section, field.name)
         elif field.default is MISSING and field.default_factory is MISSING:

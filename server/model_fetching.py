@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,9 +48,8 @@ class PackageClients:
             except OSError as error:
                 raise ModelError(f"{package.client} cannot be run: {error.strerror}") from error
             with client:
-                while client.poll() is None:
+                while not _over(client, within=_POLL):
                     self._progress(package, min(_bytes_in(into), package.size - 1))
-                    time.sleep(_POLL)
             if client.returncode:
                 raise ModelError(f"{' '.join(_command(package))} failed: {_last_line(said)}")
         archives = [path for path in into.iterdir() if path.suffix in (".whl", ".tgz")]
@@ -176,6 +174,14 @@ def _bytes_in(folder: Path) -> int:
         except FileNotFoundError:  # the client renames its files while we look
             continue
     return total
+
+
+def _over(client: subprocess.Popen[bytes], within: float) -> bool:
+    try:
+        client.wait(within)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _last_line(said: IO[str]) -> str:

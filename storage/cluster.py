@@ -146,7 +146,7 @@ class Cluster:
                 raise DatabaseAway(f"PostgreSQL did not start: {self._last_words()} (see {self.log})")
             if time.monotonic() > deadline:
                 raise DatabaseAway(f"PostgreSQL in {self.data} is not ready after {within:.0f} s (see {self.log})")
-            time.sleep(0.01)
+            time.sleep(0.01)  # it says so in its pid file, and tells nobody
 
     def stop(self, within: float = 10.0) -> None:
         """Shut the server down if it is ours: open transactions are rolled back, the data is complete on disk."""
@@ -165,7 +165,7 @@ class Cluster:
         while self.pid is not None and time.monotonic() < deadline:
             if self._process is not None:
                 self._process.poll()  # a child that nobody waits for keeps its pid
-            time.sleep(0.01)
+            time.sleep(0.01)  # one that was taken over is no child of ours, whose end we could wait for
 
     def _take_lock(self) -> None:
         if self._lock is not None:

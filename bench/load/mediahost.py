@@ -162,7 +162,7 @@ def prompts(count: int) -> list[float]:
         for number in range(count):
             player = engine.open_player()
             engine.set_gain(leg.node, player, 1.0)
-            time.sleep(0.03 + 0.001 * (number % 17))
+            time.sleep(0.03 + 0.001 * (number % 17))  # each begins at another moment of the engine's tick
             while select.select([ear], [], [], 0)[0]:  # the end of the prompt before
                 ear.recv(2048)
             began = time.time_ns()
@@ -183,7 +183,7 @@ def leg_kb(count: int) -> float:
     for caller, agent in zip(nodes[::2], nodes[1::2], strict=True):
         _host.engine.set_gain(agent, caller, 1.0)
         _host.engine.set_gain(caller, agent, 1.0)
-    time.sleep(0.2)
+    time.sleep(0.2)  # the media thread takes what it needs for them in its own time, and tells nobody
     used = _resident_kb() - before
     for node in nodes:
         _host.engine.close_node(node)
@@ -207,7 +207,7 @@ def cycles(count: int) -> tuple[float, int]:
     for number in range(count):
         if number in (count // 10, count - 1):
             _host.engine.drain()
-            time.sleep(0.5)
+            time.sleep(0.5)  # the kernel and the media thread clear away what was closed, and tell nobody
             marks.append((_resident_kb(), len(os.listdir("/proc/self/fd"))))
         _cycle(_host.engine)
     (memory, descriptors), (memory_after, descriptors_after) = marks
