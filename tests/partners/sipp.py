@@ -1,7 +1,7 @@
 """SIPp as caller and as fixed-contact phone. SIPp signals; ``rtp.Line`` beside it hears and speaks.
 
 The scenarios are in ``tests/sipp``. A running scenario is told what to do next by a made-up request that carries the
-call's Call-ID (``HANGUP``, ``HOLD``, ``RESUME``): every SIP message to the far side is SIPp's own.
+call's Call-ID (``HANGUP``, ``HOLD``, ``RESUME``, ``TRANSFER``): every SIP message to the far side is SIPp's own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tests.partners.rtp import PCMA, Line
 from tests.partners.sipp_log import MessageLog, Wire
 
 SCENARIOS = ROOT / "tests" / "sipp"
+ORDERS = {"HOLD": "INVITE", "RESUME": "INVITE", "TRANSFER": "REFER"}
+"""What may be ordered in the middle of a call, and the request with which SIPp obeys."""
 WITHHELD = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 
 
@@ -130,10 +132,10 @@ class Sipp:
 
     async def receives(self, what: str | int, timeout: float = 5.0) -> Wire:
         """Wait for the first such message (see ``received``)."""
-        await self._wait(lambda: bool(self.received(what)), timeout, str(what))
+        await self.comes(lambda: bool(self.received(what)), timeout, str(what))
         return self.received(what)[0]
 
-    async def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+    async def comes(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         """Wait; a SIPp that has ended with an error in the meantime is reported with its words."""
         def over() -> bool:
             return condition() or self._process.returncode not in (None, 0)
@@ -153,33 +155,36 @@ class Sipp:
     def _call_id(self) -> str:
         return self._call_ids.replace("%u", "1")
 
-    async def order(self, what: str) -> None:
-        """Tell the scenario what to do now (HANGUP, HOLD, RESUME), again until it obeys: an order that meets SIPp
-        between two steps is let pass. Waits for the INVITE first, some 0.1 s after SIPp was started."""
-        await self._wait(lambda: bool(self._invites()), 10, "an INVITE")
-        before, deadline = len(self._invites()), time.monotonic() + 5
+    async def order(self, what: str, *headers: str) -> None:
+        """Tell the scenario what to do now (one of ``ORDERS``, or HANGUP), again until it obeys: an order that meets
+        SIPp between two steps is let pass. Waits for the INVITE first, some 0.1 s after SIPp was started."""
+        await self.comes(lambda: bool(self._begun("INVITE")), 10, "an INVITE")
+        before, deadline = len(self._begun(ORDERS.get(what, ""))), time.monotonic() + 5
 
         def obeyed() -> bool:
-            return self.over or (what != "HANGUP" and len(self._invites()) > before)
+            return self.over or (what != "HANGUP" and len(self._begun(ORDERS[what])) > before)
 
         while not obeyed() and self._process.returncode is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"SIPp {self.scenario.stem} does not obey {what}; {self.story()}")
-            self._tell(what)
+            self._tell(what, headers)
             with contextlib.suppress(TimeoutError):
                 await until(obeyed, 0.1)
 
-    def _tell(self, what: str) -> None:
+    def _tell(self, what: str, headers: Sequence[str]) -> None:
         # A number makes every order differ: SIPp takes an identical message for a retransmission.
         number = next(self._orders)
-        text = (f"{what} sip:sipp@{self.ip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-order-{number}\r\n"
-                f"From: <sip:test@127.0.0.1>;tag=test\r\nTo: <sip:sipp@{self.ip}>\r\nCall-ID: {self._call_id()}\r\n"
-                f"CSeq: 0 {what}\r\nContent-Length: 0\r\n\r\n")
+        text = "\r\n".join([
+            f"{what} sip:sipp@{self.ip} SIP/2.0", f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-order-{number}",
+            "From: <sip:test@127.0.0.1>;tag=test", f"To: <sip:sipp@{self.ip}>", f"Call-ID: {self._call_id()}",
+            f"CSeq: 0 {what}", *headers, "Content-Length: 0", "", "",
+        ])
         with socket.socket(socket.AF_INET6 if ":" in self.ip else socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(text.encode(), (self.ip, self.port))
 
-    def _invites(self) -> list[Wire]:
-        return [m for m in self.messages if m.first_line.startswith("INVITE")]
+    def _begun(self, method: str) -> list[Wire]:
+        """The requests with this method so far, sent and received."""
+        return [m for m in self.messages if method and m.first_line.startswith(method)]
 
     def says(self, pcm: Pcm) -> None:
         """Queue speech; it goes out as soon as the call has audio."""
@@ -213,7 +218,8 @@ class Sipp:
     @property
     def over(self) -> bool:
         """Whether the call was refused, or a BYE or CANCEL has passed."""
-        return any((m.status or 0) >= 300 or m.first_line.startswith(("BYE", "CANCEL")) for m in self.messages)
+        return any(((m.status or 0) >= 300 and m.method == "INVITE") or m.first_line.startswith(("BYE", "CANCEL"))
+                   for m in self.messages)
 
     async def hang_up(self) -> None:
         """CANCEL or BYE, whichever the moment needs; nothing when the call is over already."""
@@ -272,7 +278,7 @@ class SippCaller(Sipp):
         """Wait for the 200 to the INVITE; raises ``CallRefused`` on any other final status."""
         def final() -> list[Wire]:
             return [m for m in self.messages if not m.sent and (m.status or 0) >= 200 and m.method == "INVITE"]
-        await self._wait(lambda: bool(final()), timeout, "an answer")
+        await self.comes(lambda: bool(final()), timeout, "an answer")
         first = final()[0]
         if first.status is not None and first.status >= 300:
             raise CallRefused(first.status)
@@ -319,42 +325,3 @@ class SippAgent(Sipp):
     async def connected(self, timeout: float = 10.0) -> Wire:
         """Wait for the ACK."""
         return await self.receives("ACK", timeout)
-
-
-class SippPhone(Sipp):
-    """A phone that registers once, answers the challenge with ``password``, and gets ``outcome`` for it.
-    ``credentials`` is a header line of its first request, ``extra`` one of its second."""
-
-    def __init__(self, server: tuple[str, int], user: str, password: str, *, credentials: str = "", outcome: int = 200,
-                 ip: str = "127.0.0.12", expires: int = 300, extra: str = "") -> None:
-        super().__init__("uac_register", ip=ip)
-        self.server, self.user, self.password = server, user, password
-        self.credentials, self.outcome, self.expires = credentials or "Subject: telephone", outcome, expires
-        self.extra = extra or "Subject: telephone"  # an empty line would end the header
-
-    def _target(self) -> list[str]:
-        return [f"{self.server[0]}:{self.server[1]}"]
-
-    def _keys(self) -> dict[str, str]:
-        keys = {"user": self.user, "password": self.password, "credentials": self.credentials,
-                "extra": self.extra}
-        return super()._keys() | keys | {"expires": str(self.expires)}
-
-    def _scenario(self) -> str:
-        text = super()._scenario().replace('response="200"', f'response="{self.outcome}"')
-        # SIPp looks for keys before it looks for [authentication], in which it knows none.
-        return text.replace("username=[user] password=[password]", f"username={self.user} password={self.password}")
-
-
-class SippTaker(SippCaller):
-    """A registered phone of ``user`` that calls in for the place of another one: ``replaces`` is the dialog, as it
-    stands in the header (RFC 3891). Its challenge is answered with ``password``."""
-
-    def __init__(self, server: tuple[str, int], user: str, password: str, replaces: str, *, ip: str, port: int) -> None:
-        super().__init__(server, user, number=user, ip=ip, port=port, scenario="uac_replaces",
-                         headers=["Require: replaces", f"Replaces: {replaces}"])
-        self.user, self.password = user, password
-
-    def _scenario(self) -> str:
-        return super()._scenario().replace("username=[user] password=[password]",
-                                           f"username={self.user} password={self.password}")

@@ -22,6 +22,11 @@ class Wire:
         return self.text.partition("\r\n")[0]
 
     @property
+    def body(self) -> str:
+        """What follows the header."""
+        return self.text.partition("\r\n\r\n")[2]
+
+    @property
     def status(self) -> int | None:
         """The status of a response; None for a request."""
         return int(self.first_line.split()[1]) if self.first_line.startswith("SIP/2.0 ") else None

@@ -81,7 +81,7 @@ async def test_hold_and_resume_by_order_and_by_the_clock() -> None:
         await agent.connected()
         for order, direction, acks in ((caller.hold, "sendonly", 2), (caller.unhold, "sendrecv", 3)):
             await order()
-            await agent._wait(lambda acks=acks: len(agent.received("ACK")) == acks, 5, f"ACK {acks}")  # type: ignore[misc]
+            await agent.comes(lambda acks=acks: len(agent.received("ACK")) == acks, 5, f"ACK {acks}")  # type: ignore[misc]
             assert f"a={direction}" in agent.received("INVITE")[-1].text
         await caller.hang_up()
         assert (await caller.ended(), await agent.ended()) == (0, 0)

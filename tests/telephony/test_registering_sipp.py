@@ -15,7 +15,8 @@ from storage import Database
 from telephony.sip.auth import Algorithm, digest
 from telephony.sip.headers import Challenge
 from telephony.store import PhoneStore
-from tests.partners.sipp import SippAgent, SippPhone
+from tests.partners.sipp import SippAgent
+from tests.partners.sipp_phones import SippPhone
 from tests.telephony.conftest import PASSWORD, Switchboard, account, running
 
 MD5_ALONE = replace(account("1001"), ha1_sha256="")

@@ -16,7 +16,7 @@ from telephony.incoming import IncomingCall
 from telephony.sip.auth import ClientCredentials
 from telephony.sip.events import Answered, Cancelled, Ended, Failed, Invited
 from tests.partners.audio import read_channels
-from tests.partners.sipp import SippPhone, SippTaker
+from tests.partners.sipp_phones import SippPhone, SippTaker
 from tests.telephony.conftest import PASSWORD, Switchboard, account
 from tests.telephony.parties import HOTLINE, call_of, registered
 from tests.telephony.softphone import PATIENCE, Softphone, hears, media_of
