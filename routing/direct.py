@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from calls import Call, Exchange, Phone
 from calls.errors import CallFailed
@@ -94,20 +94,10 @@ class Direct:
         return any(serves(taker.agent, queue) and serves(holder.agent, queue)
                    for queue in self._floor.book.queues.values())
 
-    @contextmanager
-    def taking(self, user: str, call: Call, wrap_up: float) -> Iterator[None]:
+    def taking(self, user: str, call: Call, wrap_up: float) -> AbstractContextManager[None]:
         """While inside, the agent at this phone has a call that it took from another phone; afterwards it has
         ``wrap_up`` seconds for notes. It may be in that call already, at the other phone."""
-        seat = self.seat_of(user)
-        if seat is None:
-            yield
-            return
-        self._floor.record("agent.took", call.id, seat.agent.id)
-        self._floor.settle()
-        try:
-            yield
-        finally:
-            self.rang_off(user, call, wrap_up=wrap_up)
+        return self._in_call("agent.took", user, call, wrap_up)
 
     def freed(self, seat: Seat) -> None:
         """Whoever takes a call has ended its break and its notes."""
@@ -121,20 +111,23 @@ class Direct:
             self._handed_on[seat.agent.id] = wrap_up
             self._floor.record("agent.handed_on", call.id, seat.agent.id)
 
-    @contextmanager
-    def dialling(self, user: str, call: Call) -> Iterator[None]:
+    def dialling(self, user: str, call: Call) -> AbstractContextManager[None]:
         """While inside, or until ``rang_off``, the agent at this phone makes a call of its own, and no queue offers
         another. A call that the agent was in before goes on: that is how a colleague is consulted."""
+        return self._in_call("agent.dialled", user, call)
+
+    @contextmanager
+    def _in_call(self, began: str, user: str, call: Call, wrap_up: float = 0.0) -> Iterator[None]:
         seat = self.seat_of(user)
         if seat is None:
             yield
             return
-        self._floor.record("agent.dialled", call.id, seat.agent.id)
+        self._floor.record(began, call.id, seat.agent.id)
         self._floor.settle()
         try:
             yield
         finally:
-            self.rang_off(user, call)
+            self.rang_off(user, call, wrap_up=wrap_up)
 
     def rang_off(self, user: str, call: Call, *, wrap_up: float = 0.0) -> None:
         """The agent is out of the call that it made, which may go on with others. ``wrap_up`` seconds for notes follow,

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from asr.recogniser import Listening, RecogniserDown, SpeechEvent, SpeechStarted
-from calls import Caller, Digit, Hangup, Heard, HeardBy, Identity, Playback, Side, Sound
+from calls import Caller, Digit, Hangup, Heard, HeardBy, Identity, Playback, Side, Sound, ToQueue
 from calls.errors import HotlineError, LegGone
 from ivr.conversation import Conversation
 from ivr.intents import IntentMatcher
@@ -310,6 +310,12 @@ class Stage:
         await asyncio.sleep(seconds)
         self.has_said(text)
         await asyncio.sleep(0.01)
+
+    async def queue_of(self, call: asyncio.Task[Any]) -> str:
+        """The queue that the call goes to in the end."""
+        outcome = await call
+        assert isinstance(outcome, ToQueue)
+        return outcome.queue
 
     async def hangs_up(self, call: asyncio.Task[Any]) -> None:
         """A hang-up is the cancellation of the call's task; nothing may go on after it."""

@@ -100,9 +100,7 @@ def test_who_knows_what_to_want_need_not_wait_for_the_greeting(virtually: Virtua
         call = on.begin()
         await asyncio.sleep(0.1)
         await on.says("我要退款", seconds=1.2)
-        outcome = await call
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "refunds"
+        assert await on.queue_of(call) == "refunds"
 
     virtually(scene())
 
@@ -114,9 +112,7 @@ def test_who_spoke_over_the_whole_prompt_is_heard_out(virtually: Virtually, stag
         await asyncio.sleep(0.1)
         await on.says("我上个星期买的衣服太小了穿不了我要退款", seconds=16)
         assert on.heard.startswith("王先生，您好，欢迎致电客服热线。请问有什么可以帮您？")
-        outcome = await call
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "refunds"
+        assert await on.queue_of(call) == "refunds"
         assert "没有听清" not in on.heard
 
     virtually(scene())
@@ -167,9 +163,7 @@ def test_a_cough_after_the_prompt_is_not_an_answer(virtually: Virtually, stage: 
 def test_silence_is_answered_by_other_words_then_the_menu_then_an_agent(virtually: Virtually, stage: MakeStage) -> None:
     async def scene() -> None:
         on = stage()
-        outcome = await on.begin()
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "service"
+        assert await on.queue_of(on.begin()) == "service"
         steps = [silent["step"] for silent in on.noted("caller.silent")]
         assert steps == ["help"] * 3 + ["main_menu"] * 2
         assert 60 < asyncio.get_running_loop().time() < 120
@@ -240,9 +234,7 @@ def test_keys_pressed_ahead_are_kept_for_the_next_question(virtually: Virtually,
         on = stage()
         on.presses("1")
         on.presses("0")
-        outcome = await on.begin()
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "service"
+        assert await on.queue_of(on.begin()) == "service"
         assert "latest_order" in [note["step"] for note in on.noted("flow.step")]
 
     virtually(scene())

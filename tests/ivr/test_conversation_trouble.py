@@ -28,9 +28,7 @@ def test_a_broken_service_costs_no_call(virtually: Virtually, stage: MakeStage, 
         call = on.begin()
         await asyncio.sleep(9)
         await on.says("查订单")
-        outcome = await call
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "service"
+        assert await on.queue_of(call) == "service"
         assert "抱歉，现在查不了订单" in on.heard
         assert str(trouble) in str(on.noted("service.failed")[0]["problem"])
 
@@ -58,9 +56,7 @@ def test_without_a_recogniser_the_keypad_serves(virtually: Virtually, stage: Mak
         await asyncio.sleep(15)
         assert on.heard.startswith("王先生，您好，欢迎致电客服热线。查订单请按1")
         on.presses("3")
-        outcome = await call
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "complaints"
+        assert await on.queue_of(call) == "complaints"
 
     virtually(scene())
 
@@ -88,9 +84,7 @@ def test_a_recogniser_that_dies_in_silence_leaves_the_keys(virtually: Virtually,
         on.recogniser.events.put_nowait(RecogniserDown("the worker died"))
         await asyncio.sleep(6)
         on.presses("2")
-        outcome = await call
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "refunds"
+        assert await on.queue_of(call) == "refunds"
 
     virtually(scene())
 
@@ -114,9 +108,7 @@ def test_who_cannot_be_spoken_to_is_brought_to_an_agent(virtually: Virtually, st
         on = stage()
         on.voice.fails = lambda text: ModelError("no voice") if how == "fails" else None
         on.voice.stuck = how == "is stuck"
-        outcome = await on.begin()
-        assert isinstance(outcome, ToQueue)
-        assert outcome.queue == "service"
+        assert await on.queue_of(on.begin()) == "service"
         assert asyncio.get_running_loop().time() <= 30
 
     virtually(scene())

@@ -20,6 +20,14 @@ async def reach(hall: Hall, target: str, seconds: float, *, wrap_up: float = 0.0
         await hall.passes(seconds)
 
 
+async def talks(hall: Hall, target: str, *, wrap_up: float = 0.0) -> asyncio.Task[None]:
+    """Whoever is reached there answers after a second, and is in that call for five."""
+    hall.exchange.habits[target] = 1.0
+    talking = asyncio.create_task(reach(hall, target, 5, wrap_up=wrap_up))
+    await hall.passes(2)
+    return talking
+
+
 async def test_whoever_is_reached_by_transfer_is_at_work_and_then_writes_notes(
         hall: Hall, li: Agent, service: Queue) -> None:
     hall.opens([service], [li])
@@ -61,9 +69,7 @@ async def test_what_a_refusal_says_of_the_agent(
 async def test_one_telephone_of_an_agent_is_rung_alone_and_the_agent_is_at_work(
         hall: Hall, li: Agent, service: Queue) -> None:
     hall.opens([service], [li])
-    hall.exchange.habits["1001;gr=desk"] = 1.0
-    talking = asyncio.create_task(reach(hall, "1001;gr=desk", 5))
-    await hall.passes(2)
+    talking = await talks(hall, "1001;gr=desk")
     assert hall.state("1001") is State.TALKING
     await talking
     assert [target for _, target, _ in hall.exchange.rung] == ["1001;gr=desk"]
@@ -130,9 +136,7 @@ async def test_who_dials_is_at_work_also_from_a_break_and_gets_nothing_offered(
 
 async def test_who_consults_is_in_that_call_when_the_caller_hangs_up(hall: Hall, li: Agent, service: Queue) -> None:
     hall.opens([service], [li])
-    hall.exchange.habits["1001"] = 1.0
-    talking = asyncio.create_task(reach(hall, "1001", 5))
-    await hall.passes(2)
+    talking = await talks(hall, "1001")
     with hall.router.direct.dialling("1001", hall.call("own")):
         assert hall.router.book.seats["1001"].call_id == "t"
         hall.dials("a")
@@ -176,9 +180,7 @@ async def test_a_wrap_up_that_a_call_interrupts_goes_on_after_it(hall: Hall, li:
 async def test_the_wrap_up_of_the_caller_follows_the_consultation(hall: Hall, li: Agent, service: Queue) -> None:
     """An attended transfer ends two calls of one agent at once, in whatever order; the notes are not lost."""
     hall.opens([service], [li])
-    hall.exchange.habits["1001"] = 1.0
-    talking = asyncio.create_task(reach(hall, "1001", 5, wrap_up=15))
-    await hall.passes(2)
+    talking = await talks(hall, "1001", wrap_up=15)
     with hall.router.direct.dialling("1001", hall.call("own")):
         await talking
         assert hall.state("1001") is State.TALKING
@@ -206,9 +208,7 @@ async def test_who_dials_twice_is_in_the_second_call_when_the_first_is_over(
 async def test_whoever_was_consulted_and_goes_on_has_the_wrap_up_of_the_call_that_goes_on(
         hall: Hall, li: Agent, service: Queue) -> None:
     hall.opens([service], [li])
-    hall.exchange.habits["1001"] = 1.0
-    talking = asyncio.create_task(reach(hall, "1001", 5))
-    await hall.passes(2)
+    talking = await talks(hall, "1001")
     hall.router.direct.handed_on("1001", hall.call("theirs"), 20)
     await talking
     assert hall.state("1001") is State.WRAP_UP

@@ -54,6 +54,15 @@ async def gets_through(speaker: Party, listener: Party) -> None:
                 return await listener.hears(sentence, 3.0)
 
 
+async def talks_on(here: Desk, party: Party, agent: Pjsua2Phone, user: str) -> None:
+    """The party has this agent now, until the agent hangs up and has time for notes."""
+    await hear_each_other(party, agent)
+    assert here.state(user) is State.TALKING
+    await agent.hang_up()
+    assert await party.ended() == 0
+    await here.becomes(user, State.WRAP_UP)
+
+
 async def test_the_agent_hears_what_the_carrier_plays_before_the_answer(tmp_path: Path) -> None:
     carrier = SippAgent(scenario="uas_early", answer_after=60.0)
     async with carrier, desk(tmp_path, carrier) as here, at_desk(here, "1001") as agent:
@@ -123,33 +132,27 @@ async def test_who_consults_by_a_queue_hands_the_caller_over_to_the_agent_that_w
             await first.hand_over()
             assert await first.transferred() == 200
             await here.becomes("1001", State.WRAP_UP)
-            await hear_each_other(caller, second)
-            assert here.state("1003") is State.TALKING
-            await second.hang_up()
-            assert await caller.ended() == 0
-        await here.becomes("1003", State.WRAP_UP)
+            await talks_on(here, caller, second, "1003")
         bridged = [told.agent for told in await here.tells("call.bridged") if told.call_id == asked_in(here)]
         assert bridged[-1] == "1003", "the record names whom the queue has found"
 
 
 async def test_who_consults_comes_back_to_a_caller_who_has_waited(tmp_path: Path) -> None:
     expert = SippAgent(answer_after=0.05)
-    async with expert, desk(tmp_path, expert) as here, at_desk(here, "1001") as agent:
-        async with SippCaller(here.server, HOTLINE) as caller:
-            await talks(here, caller, agent)
-            await agent.hold()
-            await agent.call(here.uri(OUTSIDE))
-            await agent.connected(PATIENCE)
-            await agent.hang_up()
-            assert await expert.ended() == 0
-            await agent.ended(PATIENCE)
-            await agent.unhold()
-            await here.comes(lambda: not here.on_hold, "the end of the hold")
-            await hear_each_other(caller, agent)
-            assert here.state("1001") is State.TALKING
-            await agent.hang_up()
-            assert await caller.ended() == 0
-        await here.becomes("1001", State.WRAP_UP)
+    async with (
+        expert, desk(tmp_path, expert) as here, at_desk(here, "1001") as agent,
+        SippCaller(here.server, HOTLINE) as caller,
+    ):
+        await talks(here, caller, agent)
+        await agent.hold()
+        await agent.call(here.uri(OUTSIDE))
+        await agent.connected(PATIENCE)
+        await agent.hang_up()
+        assert await expert.ended() == 0
+        await agent.ended(PATIENCE)
+        await agent.unhold()
+        await here.comes(lambda: not here.on_hold, "the end of the hold")
+        await talks_on(here, caller, agent, "1001")
 
 
 async def test_whom_an_agent_has_called_is_handed_on_and_the_agent_is_free(tmp_path: Path) -> None:
@@ -165,11 +168,7 @@ async def test_whom_an_agent_has_called_is_handed_on_and_the_agent_is_free(tmp_p
         await second.answer()
         assert await first.transferred() == 200
         await here.becomes("1001", State.WRAP_UP)
-        await hear_each_other(customer, second)
-        assert here.state("1003") is State.TALKING
-        await second.hang_up()
-        assert await customer.ended() == 0
-        await here.becomes("1003", State.WRAP_UP)
+        await talks_on(here, customer, second, "1003")
 
 
 async def test_an_agent_whom_a_queue_has_found_is_not_sent_to_another(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def ringing(board: Switchboard) -> asyncio.Task[Phone]:
     return asyncio.create_task(board.telephony.ring("1001", call=call, shown=None, answer_within=PATIENCE))
 
 
+async def is_rung_and_hung_up(board: Switchboard, phone: JsSipPhone) -> None:
+    call = ringing(board)
+    await phone.rings(PATIENCE)
+    await phone.answer()
+    leg = await call
+    await phone.tells("connected")
+    await leg.hang_up()
+    assert (await phone.tells("ended"))["by"] == "remote"
+
+
 async def test_the_media_of_a_browser_are_refused_with_the_reason() -> None:
     async with browser(plain=False) as (board, phone):
         await phone.call(uri(board))
@@ -127,13 +137,7 @@ async def test_a_browser_gives_up_while_it_rings() -> None:
 
 async def test_a_browser_is_rung_answers_refuses_and_is_let_alone() -> None:
     async with browser(plain=True) as (board, phone):
-        call = ringing(board)
-        await phone.rings(PATIENCE)
-        await phone.answer()
-        leg = await call
-        await phone.tells("connected")
-        await leg.hang_up()
-        assert (await phone.tells("ended"))["by"] == "remote"
+        await is_rung_and_hung_up(board, phone)
         call = ringing(board)
         await phone.rings()
         await phone.hang_up(486)
@@ -173,10 +177,4 @@ async def test_over_wss_a_browser_calls_and_is_rung(tmp_path: Path) -> None:
         await phone.tells("connected", PATIENCE)
         await phone.hang_up()
         assert (await phone.tells("ended"))["by"] == "local"
-        call = ringing(board)
-        await phone.rings(PATIENCE)
-        await phone.answer()
-        leg = await call
-        await phone.tells("connected")
-        await leg.hang_up()
-        assert (await phone.tells("ended"))["by"] == "remote"
+        await is_rung_and_hung_up(board, phone)
