@@ -22,8 +22,8 @@ from telephony.sip.address import Address
 from telephony.sip.events import Cancelled, Invited, Requested, Responded
 from tests.partners.process import until
 from tests.telephony.conftest import PASSWORD, Switchboard, account, running
+from tests.telephony.parties import nobodys_call
 from tests.telephony.softphone import PATIENCE, T1, Softphone
-from tests.telephony.test_exchange_outgoing import nobodys_call
 
 SHORT = 5 * T1
 """Of ringing: longer than a repeat needs, and far from the 16 T1 after which a silence speaks for itself."""
