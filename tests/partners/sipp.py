@@ -23,6 +23,7 @@ from tests.partners.audio import Pcm, contains
 from tests.partners.process import ROOT, free_port, launch, port_is_free, stop, until
 from tests.partners.rtp import PCMA, Line
 from tests.partners.sipp_log import MessageLog, Wire
+from tests.partners.tunnel import Certificate, Tunnel, written
 
 SCENARIOS = ROOT / "tests" / "sipp"
 ORDERS = {"HOLD": "INVITE", "RESUME": "INVITE", "TRANSFER": "REFER"}
@@ -44,12 +45,19 @@ class Sipp:
     """One SIPp process with one call, and the line that its SDP names."""
 
     def __init__(self, scenario: str, *, ip: str = "127.0.0.2", port: int = 0, payload_type: int = PCMA,
-                 formats: str = "", pause_ms: int = 0, calls: int = 1, over: str = "udp", ear: str = "") -> None:
-        """``over`` is udp or tcp; the audio is at ``ear``, or at ``ip`` as well."""
-        self.over_tcp = over == "tcp"
+                 formats: str = "", pause_ms: int = 0, calls: int = 1, over: str = "udp", ear: str = "",
+                 server: tuple[str, int] | None = None, tls: Certificate | None = None) -> None:
+        """``over`` is udp or tcp; the audio is at ``ear``, or at ``ip`` as well. ``server`` is whom SIPp calls; None:
+        it is called. SIPp has no TLS of its own: with ``tls`` there is a tunnel in front of it, and it listens
+        elsewhere than at ``port``. Whom it calls must show that certificate; who calls it is shown it."""
+        self.transport = "tls" if tls else over
+        self._stream = self.transport != "udp"
         self.host = f"[{ip}]" if ":" in ip else ip
         self.scenario = SCENARIOS / f"{scenario}.xml"
         self.ip, self.port = ip, port or free_port(ip, self._kind)
+        self._own_port = self.port if tls is None else free_port(ip, self._kind)
+        self.server = server
+        self._tunnel = None if tls is None else self._dig(tls)
         self.pause_ms, self.calls = pause_ms, calls
         self.formats = formats or f"{payload_type} 101"
         self.line = Line(ear or ip, payload_type)
@@ -58,26 +66,37 @@ class Sipp:
 
     @property
     def _kind(self) -> socket.SocketKind:
-        return socket.SOCK_STREAM if self.over_tcp else socket.SOCK_DGRAM
+        return socket.SOCK_STREAM if self._stream else socket.SOCK_DGRAM
+
+    def _dig(self, tls: Certificate) -> Tunnel:
+        if self.server is not None:
+            return Tunnel.out((self.ip, self.port), self.server, tls[0])
+        return Tunnel.into((self.ip, self.port), (self.ip, self._own_port), tls)
 
     def _target(self) -> list[str]:
-        return []
+        if self.server is None:
+            return []
+        first_hop = [] if self._tunnel is None else ["-rsa", written(self._tunnel.door)]
+        return [*first_hop, written(self.server)]
 
     def _keys(self) -> dict[str, str]:
         return {"ear_ip": self.line.address[0], "ear_port": str(self.line.address[1]), "formats": self.formats}
 
     def _scenario(self) -> str:
         text = self.scenario.read_text()
-        if self.over_tcp:
-            text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+        if self._stream:
+            text = text.replace("SIP/2.0/UDP", f"SIP/2.0/{self.transport.upper()}")
+            text = text.replace("[transport]", self.transport.upper())
+            text = text.replace("[local_port]>", f"[local_port];transport={self.transport}>")
+        text = text.replace("[local_port]", str(self.port))
         if ":" in self.line.address[0]:
             text = text.replace("IN IP4 [ear_ip]", "IN IP6 [ear_ip]")
         return text
 
     def _command(self) -> list[str]:
         keys = [word for name, value in self._keys().items() for word in ("-key", name, value)]
-        return ["sipp", *self._target(), "-sf", "scenario.xml", "-i", self.host, "-p", str(self.port),
-                "-t", "t1" if self.over_tcp else "u1",
+        return ["sipp", *self._target(), "-sf", "scenario.xml", "-i", self.host, "-p", str(self._own_port),
+                "-t", "t1" if self._stream else "u1",
                 "-bind_local", "-nostdin", "-m", str(self.calls), "-d", str(self.pause_ms), "-aa",
                 "-cid_str", self._call_ids, "-trace_msg", "-message_file", "messages.log",
                 "-trace_err", "-error_file", "errors.log", *keys]
@@ -87,6 +106,8 @@ class Sipp:
         self.folder = Path(self._temporary.name)
         self._log = MessageLog(self.folder / "messages.log")
         (self.folder / "scenario.xml").write_text(self._scenario())
+        if self._tunnel is not None:
+            await self._tunnel.open(self.folder)
         self._process = await launch(self._command(), self.folder)
         self._follower = asyncio.create_task(self._follow())
         await until(lambda: self.listening or self._process.returncode is not None, 5, "SIPp's socket")
@@ -96,6 +117,8 @@ class Sipp:
                         traceback: TracebackType | None) -> None:
         self._follower.cancel()
         await stop(self._process, grace=0)
+        if self._tunnel is not None:
+            await self._tunnel.close()
         self.line.close()
         self._temporary.cleanup()
 
@@ -113,7 +136,7 @@ class Sipp:
     @property
     def listening(self) -> bool:
         """Whether SIPp has bound its port."""
-        return not port_is_free(self.ip, self.port, self._kind)
+        return not port_is_free(self.ip, self._own_port, self._kind)
 
     @property
     def messages(self) -> list[Wire]:
@@ -249,22 +272,19 @@ class SippCaller(Sipp):
     def __init__(self, server: tuple[str, int], dialled: str, *, number: str | None = "13800138000", name: str = "",
                  asserted: str | None = None, ip: str = "127.0.0.2", port: int = 0, scenario: str = "uac_call",
                  payload_type: int = PCMA, formats: str = "", pause_ms: int = 0, headers: Sequence[str] = (),
-                 digits: str = "", calls: int = 1, over: str = "udp", ear: str = "") -> None:
+                 digits: str = "", calls: int = 1, over: str = "udp", ear: str = "",
+                 tls: Certificate | None = None) -> None:
         """``number`` goes into From (None: withheld), ``asserted`` into P-Asserted-Identity; ``headers`` are further
         header lines. ``formats`` overrides the payload types offered; ``pause_ms`` and ``digits`` are for the timed
         scenarios."""
         super().__init__(scenario, ip=ip, port=port, payload_type=payload_type, formats=formats, pause_ms=pause_ms,
-                         calls=calls, over=over, ear=ear)
-        self.server, self.dialled, self.digits_to_press = server, dialled, digits
+                         calls=calls, over=over, ear=ear, server=server, tls=tls)
+        self.dialled, self.digits_to_press = dialled, digits
         shown = f'"{name}" ' if name else ""
         self.caller = WITHHELD if number is None else f"{shown}<sip:{number}@{self.host}>"
         lines = [*([f"P-Asserted-Identity: <sip:{asserted}@{self.host}>"] if asserted else []), *headers]
         # An empty line would end the header, so there is always one to write.
         self.identity = "\r\n".join(lines) or "Subject: telephone call"
-
-    def _target(self) -> list[str]:
-        host, port = self.server
-        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 
     def _keys(self) -> dict[str, str]:
         keys = super()._keys() | {"caller": self.caller, "identity": self.identity, "dialled": self.dialled}
@@ -299,14 +319,14 @@ class SippAgent(Sipp):
 
     def __init__(self, user: str = "1001", *, ip: str = "127.0.0.5", port: int = 0, answer_after: float = 0.2,
                  scenario: str = "uas_agent", refusal: str = "486 Busy Here", payload_type: int = PCMA,
-                 calls: int = 1, over: str = "udp") -> None:
+                 calls: int = 1, over: str = "udp", tls: Certificate | None = None) -> None:
         super().__init__(scenario, ip=ip, port=port, payload_type=payload_type,
-                         pause_ms=round(answer_after * 1000), calls=calls, over=over)
+                         pause_ms=round(answer_after * 1000), calls=calls, over=over, tls=tls)
         self.user, self.refusal = user, refusal
 
     @property
     def contact(self) -> str:
-        return f"sip:{self.user}@{self.host}:{self.port}" + (";transport=tcp" if self.over_tcp else "")
+        return f"sip:{self.user}@{self.host}:{self.port}" + (f";transport={self.transport}" if self._stream else "")
 
     def _keys(self) -> dict[str, str]:
         return super()._keys() | {"user": self.user}

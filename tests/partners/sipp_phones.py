@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from tests.partners.sipp import Sipp, SippAgent, SippCaller
 from tests.partners.sipp_log import Wire
+from tests.partners.tunnel import Certificate
 
 NO_CREDENTIALS = "Subject: telephone"
 """What stands in their place: an empty line would end the header."""
@@ -21,14 +22,12 @@ class SippPhone(Sipp):
     ``credentials`` is a header line of its first request, ``extra`` one of its second."""
 
     def __init__(self, server: tuple[str, int], user: str, password: str, *, credentials: str = "", outcome: int = 200,
-                 ip: str = "127.0.0.12", port: int = 0, expires: int = 300, extra: str = "") -> None:
-        super().__init__("uac_register", ip=ip, port=port)
-        self.server, self.user, self.password = server, user, password
+                 ip: str = "127.0.0.12", port: int = 0, expires: int = 300, extra: str = "",
+                 over: str = "udp", tls: Certificate | None = None) -> None:
+        super().__init__("uac_register", ip=ip, port=port, over=over, server=server, tls=tls)
+        self.user, self.password = user, password
         self.credentials, self.outcome, self.expires = credentials or NO_CREDENTIALS, outcome, expires
         self.extra = extra or NO_CREDENTIALS
-
-    def _target(self) -> list[str]:
-        return [f"{self.server[0]}:{self.server[1]}"]
 
     def _keys(self) -> dict[str, str]:
         keys = {"user": self.user, "password": self.password, "credentials": self.credentials,
