@@ -41,6 +41,7 @@ class Side:
         )
         self.endpoint = Endpoint(EndpointConfig(
             OURS.host, OURS.port, user_agent="Hotline", guard=guarding.defence, overloaded=overloaded,
+            shedding=lambda source: overloaded is not None and trunks.of(source) is not None,
             admit=lambda request, source: guarding.admitted(
                 request, source, 403 if trunks.sender(request, source) is None else None),
         ))

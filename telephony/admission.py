@@ -70,6 +70,10 @@ class Admission:
         self._counters["refused_stranger"] += 1
         return 403
 
+    def carrier(self, source: Address) -> bool:
+        """Whether a trunk sends from there: its calls are let in, whatever they say."""
+        return self._trunks.of(source) is not None
+
     def decide(self, request: Request, source: Address, now: float) -> Admitted:
         """Read an INVITE. Raises Refused."""
         taking = bool(request.lines("Replaces"))

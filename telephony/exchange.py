@@ -98,6 +98,7 @@ class Telephony(Switchboard):
                 admit=self._reception.admit,
                 guard=self.guarding.defence,
                 overloaded=self._reception.overloaded,
+                shedding=self._reception.shedding,
             )
         )
         keepalives = self._reception.keepalives

@@ -83,19 +83,20 @@ class Overload:
 
     def refuses(self, running: int, now: float) -> int:
         """Seconds for Retry-After where a new call beside so many that run is one too many; 0 takes it."""
-        if self._full(running) or self._behind(now) or not self._token(now):
+        if self._full(running) or self.late(now) or not self._token(now):
             self.refused += 1
             spread = self.refused * 7 % (self.limits.retry_after + 1)  # even, and no need for chance
             return self.limits.retry_after + spread
         return 0
 
-    def _full(self, running: int) -> bool:
-        return 0 < self.limits.calls <= running
-
-    def _behind(self, now: float) -> bool:
+    def late(self, now: float) -> bool:
+        """Whether messages wait too long at this moment: nobody new is taken, whoever it is."""
         if not self.limits.behind or now >= self._watchful_until:
             return False
         return self._late or (self._came is not None and now - self._came > LATE)  # work on those before counts too
+
+    def _full(self, running: int) -> bool:
+        return 0 < self.limits.calls <= running
 
     def _token(self, now: float) -> bool:
         """A bucket that holds one second's worth of calls."""

@@ -144,6 +144,10 @@ class Reception:
         self.counters["overloaded"] += wait > 0
         return wait
 
+    def shedding(self, source: Address) -> bool:
+        """Whether a trunk calls, and nobody is taken just now."""
+        return self.overload.late(self.clock.monotonic()) and self.admission.carrier(source)
+
     def _channel(self, trunk: str) -> Line | None:
         """A channel of the trunk that a call comes in by; None for one of our phones. Raises Refused where all are
         taken."""

@@ -72,6 +72,9 @@ class EndpointConfig:
     """Asked before a message is parsed, and before one is sent; None lets everything pass."""
     overloaded: Callable[[], int] | None = None
     """Asked for every new INVITE that was admitted: seconds for the Retry-After of a stateless 503, or 0 to take it."""
+    shedding: Callable[[Address], bool] | None = None
+    """Asked before an INVITE that came as a datagram is read: whether there is no time for it, and its sender admitted
+    for his address alone. Then ``overloaded`` is asked at once."""
     ids: Callable[[], str] = _new_id
     """Where tags, branches, Call-IDs and client nonces come from."""
     chance: Callable[[], float] = field(default=random.SystemRandom().random)

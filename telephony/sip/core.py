@@ -35,6 +35,9 @@ class Core:
         self.inbox: list[SipEvent] = []
         self._merged: dict[str, str] = {}
         self._secret = secrets.token_bytes(16)
+        self.refused = f"r{secrets.token_hex(4)}-"
+        """What our To tags begin with where nothing is kept of the request."""
+        self.refused_tag = f";tag={self.refused}".encode()
 
     def send(self, data: bytes, destination: Address) -> None:
         """Put a message into the outbox."""
@@ -130,12 +133,17 @@ class Core:
         """Answer a request and keep nothing: a retransmission gets the same words again (section 8.2.7)."""
         if request.method == "ACK":
             return  # an ACK is never answered
-        response = response_to(request, status, reason=reason, tag=self.stateless_tag(request), headers=headers)
+        tag = self.refused + self.stateless_tag(request)
+        response = response_to(request, status, reason=reason, tag=tag, headers=headers)
         self.send(bytes(response), request.reply_to())
 
     def stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for every copy of a request."""
-        words = f"{request.call_id}\n{request.via.branch}\n{request.get('From')}".encode("utf-8", "surrogateescape")
+        return self.tag_of(request.call_id, request.via.branch, request.get("From").encode("utf-8", "surrogateescape"))
+
+    def tag_of(self, call_id: str, branch: str, from_: bytes) -> str:
+        """The same, of a request of which no more is known than this."""
+        words = f"{call_id}\n{branch}\n".encode("utf-8", "surrogateescape") + from_
         return hashlib.blake2s(words, key=self._secret, digest_size=10).hexdigest()
 
     # -- bookkeeping ----------------------------------------------------------------------------------------------

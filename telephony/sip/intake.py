@@ -17,6 +17,7 @@ from telephony.sip.provisional import Provisional
 from telephony.sip.rack import RAck, rseq
 from telephony.sip.replaces import Replaces
 from telephony.sip.session import min_se, session_expires
+from telephony.sip.shedding import glance
 from telephony.sip.tables import SETTLED, Event
 from telephony.sip.transaction import Transaction, client_key, heard, server_key
 
@@ -34,6 +35,8 @@ class Intake:
         """Take one datagram."""
         if len(data) < 8 and not data.strip(b"\r\n\0 "):
             return  # a keep-alive of a phone behind NAT
+        if self._shed(data, source):
+            return
         config = self._core.config
         message: Request | Response | None = None
         try:
@@ -51,6 +54,21 @@ class Intake:
             self._core.emit(Malformed(source, str(error)))
             if isinstance(message, Request):
                 self._tell(message, source, error)
+
+    def _shed(self, data: bytes, source: Address) -> bool:
+        """Whether this was dealt with unread: the ACK of a refusal that nothing was kept of, or an INVITE that there is
+        no time for."""
+        core, shedding, overloaded = self._core, self._core.config.shedding, self._core.config.overloaded
+        if data.startswith(b"ACK "):
+            return core.refused_tag in data
+        if shedding is None or overloaded is None or not data.startswith(b"INVITE ") or not shedding(source):
+            return False
+        seen = glance(data, source)
+        if seen is None or seen.key in core.transactions or not (wait := overloaded()):
+            return False
+        tag = core.refused + core.tag_of(seen.call_id.decode("utf-8", "surrogateescape"), seen.branch, seen.from_)
+        core.send(seen.refused(503, tag, wait), seen.reply_to)
+        return True
 
     def _tell(self, request: Request, source: Address, error: SipParseError) -> None:
         """Tell the sender what is wrong, as far as the request can be read."""
