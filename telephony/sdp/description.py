@@ -120,6 +120,14 @@ class Session:
     streams: tuple[Stream, ...]
 
 
+_MEDIA = re.compile(r"(\S+) (\d{1,5})(?:/\d+)? (\S+) (\S.*)")
+_TYPE = re.compile(r"\d{1,3}")
+_CONNECTION = re.compile(r"IN IP[46] ([^\s/]+)(?:/[\d/]+)?")
+_RTPMAP = re.compile(r"rtpmap:(\d{1,3}) ([^\s/]+)/(\d{1,6})(?:/(\d{1,2}))?\s*")
+_PTIME = re.compile(r"(max)?ptime:(\d{1,4})(?:\.\d+)?\s*")
+_RTCP = re.compile(r"rtcp:(\d{1,5})(?: IN IP[46] (\S+))?\s*")
+
+
 def parse(body: bytes) -> Session:
     """Read a description. Raises ``SdpError`` with the line where it stops being one."""
     try:
@@ -165,18 +173,18 @@ class _Section:
         elif kind == "a" and value.startswith("rtpmap:"):
             form = _rtpmap(number, value)
             self.maps[form.payload_type] = form
-        elif kind == "a" and (match := re.fullmatch(r"(max)?ptime:(\d{1,4})(?:\.\d+)?\s*", value)):
+        elif kind == "a" and (match := _PTIME.fullmatch(value)):
             setattr(self, "maxptime" if match[1] else "ptime", int(match[2]))
         elif kind == "a" and value.strip() == "rtcp-mux":
             self.rtcp_mux = True
-        elif kind == "a" and (match := re.fullmatch(r"rtcp:(\d{1,5})(?: IN IP[46] (\S+))?\s*", value)):
+        elif kind == "a" and (match := _RTCP.fullmatch(value)):
             self.rtcp = match[2] or "", int(match[1])
         elif kind == "a" and value.startswith("crypto:"):
             key = KeyLine.parse(value)
             self.keys += [key] if key is not None else []
 
     def stream(self, defaults: _Section) -> Stream:
-        match = re.fullmatch(r"(\S+) (\d{1,5})(?:/\d+)? (\S+) (\S.*)", self.media)
+        match = _MEDIA.fullmatch(self.media)
         if match is None or int(match[2]) > 65535:
             raise SdpError(self.line, "expected m=<media> <port> <protocol> <formats>")
         tokens = tuple(match[4].split())
@@ -199,7 +207,7 @@ class _Section:
     def _formats(self, tokens: tuple[str, ...]) -> tuple[Format, ...]:
         found = []
         for token in tokens:
-            if not re.fullmatch(r"\d{1,3}", token) or int(token) > 127:
+            if not _TYPE.fullmatch(token) or int(token) > 127:
                 raise SdpError(self.line, "an RTP payload type is a number from 0 to 127")
             number = int(token)
             if number in self.maps:
@@ -210,14 +218,14 @@ class _Section:
 
 
 def _connection(number: int, value: str) -> str:
-    match = re.fullmatch(r"IN IP[46] ([^\s/]+)(?:/[\d/]+)?", value)
+    match = _CONNECTION.fullmatch(value)
     if match is None:
         raise SdpError(number, "expected c=IN IP4 <address> or c=IN IP6 <address>")
     return match[1]
 
 
 def _rtpmap(number: int, value: str) -> Format:
-    match = re.fullmatch(r"rtpmap:(\d{1,3}) ([^\s/]+)/(\d{1,6})(?:/(\d{1,2}))?\s*", value)
+    match = _RTPMAP.fullmatch(value)
     if match is None:
         raise SdpError(number, "expected a=rtpmap:<payload type> <name>/<rate>")
     return Format(int(match[1]), match[2], int(match[3]), int(match[4] or 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from media.engine import Codec, SrtpKeys
 from telephony.sdp.description import CLOCK_RATE, Direction, Format, NotAcceptable, SdpError, Session, Stream
@@ -44,7 +45,7 @@ class Agreed:
     @property
     def family(self) -> int | None:
         """The IP version of the far side's audio; None where it names no address (held by ``0.0.0.0``)."""
-        there = ipaddress.ip_address(self.address)
+        there = address_of(self.address)
         return None if there.is_unspecified else version(there)
 
 
@@ -170,7 +171,7 @@ def _choose(
         if not stream.address:
             raise SdpError(stream.line, "no c= line applies to this stream")
         try:
-            address = ipaddress.ip_address(stream.address)
+            address = address_of(stream.address)
         except ValueError:
             reason = NotAcceptable(301, "Only numeric media addresses are understood")
             continue
@@ -209,7 +210,7 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
     events = [event for event in stream.formats if event.name.lower() == DIGITS]
     ours = [event for clock in (codec.clock_rate, CLOCK_RATE) for event in events if event.rate == clock]
     # RFC 3264 section 8.4: c=0.0.0.0 is how RFC 2543 telephones say "do not send to me".
-    held = ipaddress.ip_address(stream.address).is_unspecified
+    held = address_of(stream.address).is_unspecified
     types = (form.payload_type, ours[0].payload_type if ours else None)
     return Agreed(
         index,
@@ -228,6 +229,12 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
     )
 
 
+@lru_cache(maxsize=4096)
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address in numbers; carriers and telephones name the same few. Raises ValueError."""
+    return ipaddress.ip_address(text)
+
+
 def version(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
     """The IP version that leads there: ``::ffff:192.0.2.1`` is an address of IPv4 (RFC 4291 section 2.5.5.2)."""
     return 4 if getattr(address, "ipv4_mapped", None) else address.version
@@ -238,10 +245,10 @@ def _reachable(rtcp: tuple[str, int] | None, beside: str) -> tuple[str, int] | N
     if rtcp is None or not 0 < rtcp[1] <= 65535:
         return None
     try:
-        there = ipaddress.ip_address(rtcp[0])
+        there = address_of(rtcp[0])
     except ValueError:
         return None
-    here = ipaddress.ip_address(beside)
+    here = address_of(beside)
     return None if version(there) != version(here) or there.is_unspecified or there.is_multicast else rtcp
 
 
