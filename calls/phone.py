@@ -109,6 +109,8 @@ class Transfer(Protocol):
     """The other leg of a party that has asked the target first; None for a blind transfer."""
     arrived: Phone | None
     """A phone of the target's that has called in to take the party's place, and waits to be answered; or None."""
+    instead: Phone | None
+    """Whose place that is; it is the caller's where the caller may move to another phone."""
 
     def succeeded(self) -> None:
         """Tell the party that the caller is there."""

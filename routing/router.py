@@ -103,10 +103,14 @@ class Router(Floor):
         waited = self.now() - self.book.places[ticket.call.id].waiting.since
         self.record("queue.answered", ticket.call.id, offer.agent.id, queue=ticket.queue.name,
                     waited=round(waited, 3), leg=phone.id)
-        self.chore(self._watch(ticket, phone))
+        self.watch(ticket, phone)
         ticket.position = 0
         self._line_moved(ticket.queue)
         self.settle()
+
+    def watch(self, ticket: Ticket, phone: Phone) -> None:
+        """The talk is over when this phone's leg is, unless the agent has gone on to another."""
+        self.chore(self._watch(ticket, phone))
 
     def search_over(self, ticket: Ticket) -> None:
         """The search ended, with an agent or without; an offer that still stands is taken back."""

@@ -100,6 +100,11 @@ class Ticket:
         finally:
             await self._drop_phone()
 
+    def goes_on_at(self, phone: Phone) -> None:
+        """The agent goes on at another telephone."""
+        self.phone = phone
+        self._router.watch(self, phone)
+
     async def close(self, why: str) -> None:
         """Leave the line or end the talk; nothing is left over. Called at the end of ``Router.waiting``."""
         search = self._search

@@ -16,6 +16,7 @@ from calls.caller import Identity
 from calls.errors import CallFailed, LegGone
 from customers import identify, parse_number
 from ivr.voice import ringback
+from routing.ticket import Ticket
 from server.closing import cause_of, closed, recording_of
 from server.diary import Diary
 from server.parts import GivenUp, Parts
@@ -64,6 +65,8 @@ class OwnCall:
     """Seconds that the agent has for notes once out of the call."""
     _reached: str = ""
     """The agent who has answered, where it is one."""
+    _ticket: Ticket | None = None
+    """Of the queue that has found whoever answered, where it was one."""
     _held: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @asynccontextmanager
@@ -184,7 +187,7 @@ class OwnCall:
             _, assignment = await ticket.agent()
         except TimeoutError:
             raise CallFailed(480, "nobody in this queue answered in time") from None
-        self._reached = assignment.agent
+        self._reached, self._ticket = assignment.agent, ticket
         return await self._held.enter_async_context(ticket.talking())
 
     async def _outside(self, target: str) -> Phone:
@@ -204,13 +207,20 @@ class OwnCall:
         self.diary.note("call.answered")
         self.parts.telephony.belongs(self.call, self.other, record_to=self._recording)
         found_by_queue = self.call.called in self.parts.router.book.queues
-        talks = Talks(self.call, self.caller, self.other, self.parts, self.diary, found_by_queue)
+        talks = Talks(self.call, self.caller, self.other, self.parts, self.diary, found_by_queue, self._moved)
         try:
             last: Hangup | ToQueue | bool = await talks.talk(phone, self._at_work, wrap_up=self._notes)
         finally:
             del self.parts.consulting[phone.id]
         while isinstance(last, ToQueue):
             last = await talks.by_queue(last)
+
+    def _moved(self, phone: Phone) -> None:
+        """Whoever was called goes on at another telephone."""
+        self.other = phone
+        self._held.push_async_callback(phone.hang_up)
+        if self._ticket is not None:
+            self._ticket.goes_on_at(phone)
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:

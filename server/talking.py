@@ -21,7 +21,7 @@ TRANSFER_SECONDS = 25.0
 AtWork = Callable[[], AbstractAsyncContextManager[object]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Talks:
     """One caller's."""
 
@@ -32,6 +32,8 @@ class Talks:
     diary: Diary
     found_by_queue: bool = False
     """The party whose call it is, is an agent, and works for a queue as long as it lasts."""
+    moved: Callable[[Phone], object] | None = None
+    """Told when the party whose call it is, a user of ours, goes on at another telephone; None: it may not."""
 
     async def talk(self, other: Phone, at_work: AtWork = nullcontext, *, wrap_up: float = 0.0) -> Hangup | ToQueue:
         """Join the caller with ``other`` until nobody has the caller any more, or (ToQueue) a queue is to have them.
@@ -70,7 +72,7 @@ class Talks:
     async def _with(self, other: Phone, agent: str, at_work: AtWork,
                     following: _Following) -> Hangup | ToQueue | _Onward:
         with suppress(LegGone):  # who hangs up in the very moment of the answer is never joined
-            async with self.parts.telephony.joined(self.phone, other) as talk:
+            async with self.parts.telephony.joined(self.phone, other, moves=self.moved is not None) as talk:
                 async with at_work():
                     self.diary.note("call.bridged", {"leg": other.id}, agent)
                     turn = await self._turn(talk, other, following)
@@ -114,10 +116,15 @@ class Talks:
                 continue
             wish.succeeded()
             self.diary.note("transfer.done", target)
-            return onward
+            if onward is not None:
+                return onward
 
-    async def _hand_on(self, wish: Transfer, talk: Talk, following: _Following) -> ToQueue | _Onward:
-        """Reach the target; ``following`` lets go of it in the end. Raises CallFailed."""
+    async def _hand_on(self, wish: Transfer, talk: Talk, following: _Following) -> ToQueue | _Onward | None:
+        """Reach the target; ``following`` lets go of it in the end. None where the caller has only moved to another
+        telephone. Raises CallFailed."""
+        if wish.arrived is not None and wish.instead is self.phone:
+            await self._move(wish.arrived)
+            return None
         if wish.arrived is not None:
             return await self._taken(wish.arrived, following)
         target = wish.target
@@ -140,13 +147,19 @@ class Talks:
 
     async def _taken(self, phone: Phone, following: _Following) -> _Onward:
         """Let a phone that has called in for it take the other party's place (RFC 3891)."""
-        try:
-            await phone.answer()
-        except LegGone:
-            raise CallFailed(487, "the phone that wanted the call has hung up") from None
+        await _answer(phone)
         following.enter_context(self.parts.router.direct.taking(phone.user, self.call, following.wrap_up))
         following.push_async_callback(phone.hang_up)
         return _Onward(phone, self._agent(phone.user))
+
+    async def _move(self, phone: Phone) -> None:
+        """Let the caller go on at another telephone, and whoever has the caller notice nothing."""
+        await _answer(phone)
+        before, self.phone = self.phone, phone
+        self.parts.telephony.moved(self.call, phone)
+        if self.moved is not None:
+            self.moved(phone)
+        await before.hang_up("moved to another telephone")
 
     def _take_over(self, consulting: Consulting, wish: Transfer, following: _Following) -> _Onward:
         """Have whom the agent has consulted. It is told first: the wish may have come on a leg that ends with this."""
@@ -188,6 +201,14 @@ def shown(target: str, telephony: Telephony) -> str:
         return "sip:…@" + target.rpartition("@")[2]
     number = parse_number(target)
     return target if number is None else str(number)
+
+
+async def _answer(phone: Phone) -> None:
+    """Answer a phone that has called in for a call. Raises CallFailed."""
+    try:
+        await phone.answer()
+    except LegGone:
+        raise CallFailed(487, "the phone that wanted the call has hung up") from None
 
 
 async def _first(left: asyncio.Future[Hangup], talk: Talk) -> Hangup | Transfer:

@@ -112,13 +112,26 @@ class Audio:
 
     def record(self, path: Path, *, mask_tones: bool = False) -> None:
         """Write a stereo WAV: left this leg, right what it hears. Raises OSError when it cannot be created."""
-        recorder = self.engine.open_recorder(str(path), mask_tones=mask_tones)
+        self._is_recorded(self.engine.open_recorder(str(path), mask_tones=mask_tones))
+
+    def _is_recorded(self, recorder: OpenRecorder) -> None:
         self._nodes[recorder.left] = None
         self._recorder = recorder
         self.media.watch(recorder.left, self._on_event)
         self.engine.set_gain(recorder.left, self.node, 1.0)
         for source, gain in self._hears.items():
             self._set(source, gain)
+
+    def keep_recording(self, other: Audio) -> None:
+        """Let ``other`` be recorded in place of this leg, on in the same file. Harmless where nothing is recorded."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        del self._nodes[recorder.left]
+        for side, sources in ((recorder.left, (self.node,)), (recorder.right, self.hears)):
+            for source in sources:
+                self.engine.set_gain(side, source, 0.0)
+        other._is_recorded(recorder)
 
     def stop_recording(self) -> None:
         """The leg goes on without. Harmless where nothing is recorded."""

@@ -21,12 +21,13 @@ class NotPossible(HotlineError):
 
 
 @contextmanager
-def joined(caller: Leg, agent: Leg, *, music: Sound) -> Iterator[Bridge]:
-    """While inside, the two hear each other, keys pass, and who is put on hold hears ``music``.
+def joined(caller: Leg, agent: Leg, *, music: Sound, moves: bool = False) -> Iterator[Bridge]:
+    """While inside, the two hear each other, keys pass, and who is put on hold hears ``music``. Where the caller
+    ``moves``, another telephone of the same user may come for the caller's place.
 
     Raises LegGone when either is already over. A leg that ends inside takes its rows along; the block goes on.
     """
-    bridge = Bridge(caller, agent, music)
+    bridge = Bridge(caller, agent, music, moves)
     try:
         yield bridge
     finally:
@@ -36,7 +37,7 @@ def joined(caller: Leg, agent: Leg, *, music: Sound) -> Iterator[Bridge]:
 class Bridge:
     """The rows of the supervision table between the legs of a talk, kept true while they hold, come and go."""
 
-    def __init__(self, caller: Leg, agent: Leg, music: Sound) -> None:
+    def __init__(self, caller: Leg, agent: Leg, music: Sound, moves: bool = False) -> None:
         for leg in (caller, agent):
             _ = leg.talking  # or it raises LegGone
         self.caller, self.agent = caller, agent
@@ -50,7 +51,8 @@ class Bridge:
         for leg in (caller, agent):
             leg.changed = self.apply
         agent.when_over(self._turn)
-        agent.referred = self._wishes.put_nowait if agent.house else None
+        agent.referred = agent.yields = self._wishes.put_nowait if agent.house else None
+        caller.yields = self._own_phone if moves else None
         self.apply()
 
     # -- the parties ----------------------------------------------------------------------------------------------
@@ -109,6 +111,23 @@ class Bridge:
         if not self._parted.is_set():
             self.apply()
 
+    def _own_phone(self, arrival: Arrival) -> None:
+        if arrival.target == arrival.by:
+            self._wishes.put_nowait(arrival)
+        else:
+            arrival.failed(480, "this end moves between the telephones of one user only")
+
+    def move(self, phone: Leg) -> None:
+        """The caller is at another telephone from now on. Raises LegGone."""
+        _ = phone.talking
+        self._write(Mode.HOLD)
+        before, self.caller = self.caller, phone
+        if playing := self._playing.pop(before, None):
+            playing.cut()
+        phone.changed, phone.yields = self.apply, before.yields
+        before.peer = before.changed = before.yields = None
+        self.apply()
+
     def hand_over(self) -> Leg:
         """Take the caller out: the talk is over, and the other legs end."""
         self.part()
@@ -159,7 +178,7 @@ class Bridge:
         """Nobody hears anybody any more."""
         self._write(Mode.HOLD)
         for leg in self._legs():
-            leg.peer = leg.changed = leg.referred = None
+            leg.peer = leg.changed = leg.referred = leg.yields = None
         for playing in self._playing.values():
             playing.cut()
         self._parted.set()

@@ -48,8 +48,10 @@ class Leg:
         """The other party while bridged: keys are passed on to it."""
         self.changed: Callable[[], None] | None = None
         """Told when the far side puts us on hold or resumes."""
-        self.referred: Callable[[Referral | Arrival], None] | None = None
+        self.referred: Callable[[Referral], None] | None = None
         """Told when the far side asks to transfer whom it talks to; None: it may not."""
+        self.yields: Callable[[Arrival], None] | None = None
+        """Told when another telephone has come for this one's place (RFC 3891); None: there is none to be had."""
         self.wish: Referral | Arrival | None = None
         """The latest transfer that was asked for: one at a time."""
         self.hangup: Hangup | None = None
@@ -156,14 +158,14 @@ class Leg:
 
     def give_way(self, other: CallerLeg) -> None:
         """Let a phone that has come for it take this one's place (RFC 3891); it is refused where there is none."""
-        arrival = Arrival(other, self.user)
-        if self.referred is None:
+        arrival = Arrival(other, self)
+        if self.yields is None:
             arrival.failed(480, "nobody to be taken over")
         elif self.wish is not None and not self.wish.over:
             arrival.failed(491, "a transfer is under way")
         else:
             self.wish = arrival
-            self.referred(arrival)
+            self.yields(arrival)
 
     def end(self, hangup: Hangup) -> None:
         """The dialog is over, or is none of ours any more: close what belongs to the leg and tell who waits."""

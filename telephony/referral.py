@@ -54,6 +54,7 @@ class Referral:
     """An accepted REFER (``calls.Transfer``): whoever asked is told how it goes, and once how it went."""
 
     arrived: Phone | None = None
+    instead: Phone | None = None
 
     def __init__(
         self, target: str, by: str, sequence: int, notify: Notify | None, consulted: Phone | None = None
@@ -92,9 +93,10 @@ class Arrival:
 
     consulted: Phone | None = None
 
-    def __init__(self, arrived: Leg, by: str) -> None:
-        self.target, self.by = arrived.user, by
+    def __init__(self, arrived: Leg, instead: Leg) -> None:
+        self.target, self.by = arrived.user, instead.user
         self.arrived: Phone | None = arrived
+        self.instead: Phone | None = instead
         self._leg = arrived
 
     @property

@@ -99,10 +99,11 @@ class Switchboard:
         return await self._outside.dial(self.office, wanted)
 
     @asynccontextmanager
-    async def joined(self, caller: Phone, agent: Phone) -> AsyncIterator[Bridge]:
-        """As in ``calls.Exchange``. Raises LegGone when either is already over."""
+    async def joined(self, caller: Phone, agent: Phone, *, moves: bool = False) -> AsyncIterator[Bridge]:
+        """As in ``calls.Exchange``. Raises LegGone when either is already over. Where the caller ``moves``, one of our
+        users, another telephone of that user may come for the caller's place (``moved``)."""
         leg = _leg(caller)
-        with bridge.joined(leg, _leg(agent), music=self._music) as talk:
+        with bridge.joined(leg, _leg(agent), music=self._music, moves=moves) as talk:
             call_id = leg.for_call or leg.id
             self._talks[call_id] = talk
             try:
@@ -135,6 +136,16 @@ class Switchboard:
         self._serving.belongs(call.id, leg)
         if record_to is not None:
             leg.record(record_to)
+
+    def moved(self, call: Call, phone: Phone) -> None:
+        """Whom the call belongs to is at ``phone`` from now on: talk and recording go on there. Raises LegGone, and
+        NotPossible where nobody talks."""
+        talk, leg = self.talk(call.id), _leg(phone)
+        before = talk.caller.audio
+        talk.move(leg)
+        if before is not None:
+            before.keep_recording(leg.talking)
+        self._serving.belongs(call.id, leg)
 
     async def recording_whole(self, phone: Phone) -> None:
         """Wait until a recording that has ended can be read."""

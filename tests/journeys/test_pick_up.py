@@ -12,7 +12,7 @@ from tests.journeys.test_transfers import state, uri
 from tests.partners.audio import contains
 from tests.partners.hotline import Hotline
 from tests.partners.pjsua2_phone import Pjsua2Phone
-from tests.partners.story import told_of
+from tests.partners.story import latest, told_of
 from tests.partners.talk import both_ways
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
@@ -61,3 +61,29 @@ async def test_a_call_is_picked_up_and_moves_from_phone_to_phone(hotline: Hotlin
     assert len(story.all("recording.sealed")) == 1
     said, heard = story.channels()
     assert all(contains(question, said, 0.8) and contains(answer, heard, 0.8) for question, answer in talks)
+
+
+async def test_whom_an_agent_has_called_goes_on_at_another_phone(hotline: Hotline) -> None:
+    agent, desk, mobile = (Pjsua2Phone(registering(hotline, user)) for user in ("1001", "1003", "1003"))
+    async with at_work(hotline, agent), at_work(hotline, desk):
+        await agent.call(uri(hotline, "1003"))
+        await desk.rings(15)
+        await desk.answer()
+        await agent.connected()
+        talks = [await both_ways(agent, desk)]
+        async with mobile:
+            await mobile.registered(15)
+            await comes_for(mobile, hotline, await desk.dialog())
+            await desk.ended()
+            talks.append(await both_ways(agent, mobile))
+            assert (await state(hotline, "1001"), await state(hotline, "1003")) == ("talking", "talking")
+            await mobile.hang_up()
+            await agent.ended()
+            await mobile.unregister()
+        story = await latest(hotline, "1001")
+        assert (await state(hotline, "1001"), await state(hotline, "1003")) == ("idle", "idle")
+    assert story.one("transfer.asked").details["taken"]
+    assert story.one("transfer.done").details["target"] == "1003"
+    assert len(story.all("recording.sealed")) == 1
+    called, calling_agent = story.channels()
+    assert all(contains(question, calling_agent, 0.8) and contains(answer, called, 0.8) for question, answer in talks)

@@ -36,6 +36,23 @@ async def test_a_call_of_the_queue_is_that_of_whoever_picked_it_up(
     assert hall.state("1002") is State.WRAP_UP
 
 
+async def test_an_agent_who_goes_on_at_another_telephone_talks_until_that_one_hangs_up(
+        hall: Hall, li: Agent, service: Queue) -> None:
+    hall.opens([service], [li])
+    async with hall.router.waiting(hall.call("a"), hall.caller(), "service") as ticket:
+        hall.exchange.habits |= {"1001": 1.0, "mobile": 1.0}
+        desk, _ = await ticket.agent()
+        async with ticket.talking():
+            mobile = await hall.exchange.ring("mobile", call=hall.call("a"), shown=None)
+            ticket.goes_on_at(mobile)
+            await desk.hang_up()
+            await hall.passes()
+            assert hall.state("1001") is State.TALKING
+            await mobile.hang_up()
+            await hall.passes()
+            assert hall.state("1001") is State.WRAP_UP
+
+
 async def test_who_is_in_another_call_by_then_loses_the_call_to_the_next(
         hall: Hall, li: Agent, zhang: Agent, service: Queue) -> None:
     hall.opens([service], [li, zhang])

@@ -132,6 +132,54 @@ async def test_a_phone_takes_the_place_of_another_in_a_talk(switchboard: Switchb
     assert right.any(), "the recording goes on"
 
 
+async def test_whom_a_phone_of_ours_has_called_moves_between_its_own_telephones_only(
+    switchboard: Switchboard, tmp_path: Path
+) -> None:
+    switchboard.book.replace([account("1001"), account("1002"), account("1003")])
+    switchboard.telephony.may_take = lambda user, whose, call, rings: True
+    recording = tmp_path / "call.wav"
+
+    async def serve(incoming: IncomingCall) -> None:
+        telephony, call = switchboard.telephony, call_of(incoming)
+        called = await telephony.ring("1001", call=call, shown=None, answer_within=60)
+        await incoming.phone.answer()
+        telephony.belongs(call, called, record_to=recording)
+        async with telephony.joined(called, incoming.phone, moves=True) as talk:
+            wish = await talk.transfer()
+            assert wish.arrived is not None
+            assert wish.instead is called
+            await wish.arrived.answer()
+            telephony.moved(call, wish.arrived)
+            await called.hang_up()
+            await talk.ended()
+
+    switchboard.serve = serve
+    async with (
+        Softphone("127.0.0.6", "1002") as caller, Softphone("127.0.0.5", "1001") as desk,
+        Softphone("127.0.0.7", "1001") as mobile, Softphone("127.0.0.9", "1003") as colleague,
+    ):
+        await registered(caller, switchboard)
+        await registered(desk, switchboard)
+        call = caller.calls("1001", switchboard.address, credentials=ClientCredentials("1002", PASSWORD))
+        invited = await desk.sees(Invited)
+        desk.answers(invited.call, invited.request.body)
+        callers = media_of((await caller.sees(Answered)).response)
+        await registered(colleague, switchboard)
+        assert await refused(colleague, switchboard, dialog(invited)) == 480, "a colleague's"
+        await registered(mobile, switchboard)
+        takes(mobile, switchboard, dialog(invited))
+        at_mobile = media_of((await mobile.sees(Answered)).response)
+        assert (await desk.sees(Ended)).call == invited.call
+        await hears(mobile, SAID, lambda n: caller.speaks(callers, [SAID], 8, n))
+        await hears(caller, BACK, lambda n: mobile.speaks(at_mobile, [BACK], 8, n))
+        caller.hangs_up(call)
+        await mobile.sees(Ended)
+        await switchboard.leaves_nothing_behind()
+    left, right = read_channels(recording)
+    assert left.any(), "the recording goes on with the other telephone: at the first nothing was said"
+    assert right.any()
+
+
 @pytest.mark.parametrize("flag", ["", ";early-only"])
 async def test_a_ringing_call_is_picked_up(switchboard: Switchboard, flag: str) -> None:
     switchboard.telephony.may_take = lambda user, whose, call, rings: rings
