@@ -2,7 +2,8 @@
 run. Of an INVITE only those lines are looked for that its response copies (RFC 3261 section 8.2.6.2), and the ACK of
 such a response is known by its tag.
 
-Whatever is not written in the plainest way is left to be read as any other message; the responses are the same.
+Whatever is not written in the plainest way is left to be read as any other message; the responses are the same, but for
+what is wrong elsewhere in the message: that is told when there is time again.
 """
 
 from __future__ import annotations
@@ -77,10 +78,12 @@ def _hop(text: bytes, source: Address) -> tuple[bytes, str, str, Address] | None
     goes (section 18.2.2)."""
     found = _HOP.fullmatch(text)
     branch = _BRANCH.search(text)
-    if found is None or branch is None or b";received" in text or b";rport=" in text:
+    if found is None or branch is None or text.count(b";branch") != 1 or b";received" in text or b";rport=" in text:
         return None
     host, digits, params = found.groups()
-    port, came_from = int(digits or 5060), source.host.encode()
+    port, came_from = int(digits or 0) or source.transport.port, source.host.encode()
+    if port > 65535:
+        return None
     params, asks_port = _ASKS_PORT.subn(b"", params)
     if asks_port:
         params += b";received=%b;rport=%d" % (came_from, source.port)
