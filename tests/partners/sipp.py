@@ -26,8 +26,8 @@ from tests.partners.sipp_log import MessageLog, Wire
 from tests.partners.tunnel import Certificate, Tunnel, written
 
 SCENARIOS = ROOT / "tests" / "sipp"
-ORDERS = {"HOLD": "INVITE", "RESUME": "INVITE", "TRANSFER": "REFER"}
-"""What may be ordered in the middle of a call, and the request with which SIPp obeys."""
+ORDERS = {"HOLD": "INVITE", "RESUME": "INVITE", "TRANSFER": "REFER", "PROCEED": ""}
+"""What may be ordered in the middle of a call, and how the message begins with which SIPp obeys."""
 WITHHELD = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 
 
@@ -120,6 +120,7 @@ class Sipp:
         if self._tunnel is not None:
             await self._tunnel.close()
         self.line.close()
+        self._log.refresh()  # what came last can still be asked for
         self._temporary.cleanup()
 
     async def _follow(self) -> None:
@@ -181,11 +182,13 @@ class Sipp:
     async def order(self, what: str, *headers: str) -> None:
         """Tell the scenario what to do now (one of ``ORDERS``, or HANGUP), again until it obeys: an order that meets
         SIPp between two steps is let pass. Waits for the INVITE first, some 0.1 s after SIPp was started."""
-        await self.comes(lambda: bool(self._begun("INVITE")), 10, "an INVITE")
-        before, deadline = len(self._begun(ORDERS.get(what, ""))), time.monotonic() + 5
+        await self.comes(lambda: any(m.method == "INVITE" for m in self.messages), 10, "an INVITE")
+        before, deadline = self._sent(ORDERS.get(what, "")), time.monotonic() + 5
 
         def obeyed() -> bool:
-            return self.over or (what != "HANGUP" and len(self._begun(ORDERS[what])) > before)
+            if what in ORDERS and self._sent(ORDERS[what]) > before:
+                return True
+            return self.over and what != "PROCEED"  # which may be what the end of the call waits for
 
         while not obeyed() and self._process.returncode is None:
             if time.monotonic() > deadline:
@@ -205,9 +208,9 @@ class Sipp:
         with socket.socket(socket.AF_INET6 if ":" in self.ip else socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(text.encode(), (self.ip, self.port))
 
-    def _begun(self, method: str) -> list[Wire]:
-        """The requests with this method so far, sent and received."""
-        return [m for m in self.messages if method and m.first_line.startswith(method)]
+    def _sent(self, beginning: str) -> int:
+        """How many messages SIPp has sent that begin so."""
+        return sum(m.sent and m.first_line.startswith(beginning) for m in self.messages)
 
     def says(self, pcm: Pcm) -> None:
         """Queue speech; it goes out as soon as the call has audio."""

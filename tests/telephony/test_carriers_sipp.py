@@ -79,6 +79,19 @@ async def test_a_challenge_is_answered_once_with_the_trunks_password() -> None:
         assert said["response"] == _md5(f"{secret}:4ff1:{asked}")
 
 
+async def test_a_stale_nonce_is_answered_once_more_and_a_wrong_password_is_not() -> None:
+    account = {"user": "house", "password": "offen"}
+    forgetful, strict = Sipp("uas_challenge_stale", ip="127.0.0.2"), Sipp("uas_challenge_wrong", ip="127.0.0.3")
+    async with forgetful, strict:
+        trunks = trunk("strict", strict, **account), trunk("forgetful", forgetful, priority=2, **account)
+        async with running(trunks=trunks, outside=ANY) as board:
+            phone = await dialling(board)
+            await phone.hang_up()
+            assert (await strict.ended(), await forgetful.ended()) == (0, 0)
+            assert [each["status"] for each in board.told("outside.failed")] == [407]
+            await board.leaves_nothing_behind()
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 

@@ -13,7 +13,8 @@ from telephony.incoming import IncomingCall
 from tests.partners.bad_line import BadLine
 from tests.partners.process import until
 from tests.partners.sipp import SippAgent, SippCaller
-from tests.telephony.conftest import Switchboard, running
+from tests.telephony.conftest import Switchboard, answer_and_wait, running
+from tests.telephony.parties import nobodys_call
 
 HOTLINE, ANNOUNCED, SLOW, CHANGED = "4008001234", "4008001235", "4008001236", "4008001237"
 
@@ -95,6 +96,46 @@ async def test_an_answer_that_is_lost_is_repeated_until_its_acknowledgement_and_
         await sipp.hang_up()
         assert await sipp.ended() == 0
         assert [answer.method for answer in sipp.received(200)][-2:] == ["OPTIONS", "BYE"]
+    await switchboard.leaves_nothing_behind()
+
+
+async def test_what_comes_twice_is_answered_twice_with_the_same_and_done_once(switchboard: Switchboard) -> None:
+    repeated = asyncio.Event()
+
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.ring()
+        await repeated.wait()
+        await answer_and_wait(incoming)
+
+    switchboard.serve = serve
+    near = switchboard.address
+    async with SippCaller((near.host, near.port), HOTLINE, scenario="uac_repeats") as sipp:
+        await sipp.rings()
+        await sipp.order("PROCEED")
+        await until(lambda: len(sipp.received(180)) >= 2, what="the answer to the second INVITE")
+        repeated.set()
+        await until(lambda: any(answer.method == "BYE" for answer in sipp.received(200)), what="the end")
+        await sipp.order("PROCEED")
+        assert await sipp.ended() == 0
+    hung_up = [answer for answer in sipp.received(200) if answer.method == "BYE"]
+    assert len(hung_up) >= 2
+    for answers in (sipp.received(180), hung_up):
+        assert len({answer.text for answer in answers}) == 1
+    assert len(switchboard.incoming) == 1
+    await switchboard.leaves_nothing_behind()
+
+
+async def test_what_a_phone_does_not_hear_is_said_again_until_it_does(switchboard: Switchboard) -> None:
+    async with SippAgent(scenario="uas_deaf") as sipp:
+        ringing = asyncio.create_task(switchboard.telephony.ring(sipp.contact, call=nobodys_call(), shown=None))
+        for method in ("INVITE", "BYE"):
+            await until(lambda method=method: len(sipp.received(method)) >= 3, what=f"{method} again")  # type: ignore[misc]
+            assert len({request.text for request in sipp.received(method)}) == 1
+            await sipp.order("PROCEED")
+            if method == "INVITE":
+                hanging_up = asyncio.create_task((await ringing).hang_up())
+        await hanging_up
+        assert await sipp.ended() == 0
     await switchboard.leaves_nothing_behind()
 
 
