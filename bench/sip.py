@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
 from bench import report, sip_endpoint, sip_parse, sip_register
-from bench.load.signalling import Outcome, Server, phones, server
+from bench.load.signalling import NothingAnswered, Outcome, Server, phones, server
 
 ANSWERS, DIALS = 300.0, 200.0
 """Calls a second that are offered: what one core has to carry."""
@@ -56,7 +56,7 @@ async def dialling(seconds: float) -> dict[str, float]:
 async def _told(name: str, host: Server, outcome: Outcome, before: float) -> dict[str, float]:
     """Processor time is counted until the last call is forgotten."""
     counters = await host.idle()
-    note(f"{name}: {outcome.calls} calls, answered within {report.quantile(outcome.times['answered'], 0.99):.1f} ms "
+    note(f"{name}: {outcome.calls} calls, answered within {report.quantile(outcome.answered, 0.99):.1f} ms "
          f"(99%), {outcome.refused} refused, {outcome.repeated} messages repeated; {counters}")
     return {
         f"{name}_cps": outcome.rate,
@@ -148,7 +148,10 @@ def main() -> None:
     chosen = asked.only.split(",")
     if unknown := [name for name in chosen if name not in PARTS]:
         words.error(f"--only {','.join(unknown)}: must be some of {', '.join(PARTS)}")
-    metrics = asyncio.run(measured(chosen, asked.seconds))
+    try:
+        metrics = asyncio.run(measured(chosen, asked.seconds))
+    except NothingAnswered as error:
+        sys.exit(f"nothing was measured: {error}")
     if set(chosen) == set(PARTS):
         report.write("sip", metrics)
     else:

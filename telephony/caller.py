@@ -29,14 +29,17 @@ class CallerLeg(Leg):
         call: str,
         offered: sdp.Session | None,
         agreed: sdp.Agreed | None,
+        *,
+        house: bool = False,
     ) -> None:
         super().__init__(office, id, codecs)
-        self.call = call
+        self.call, self.house = call, house
         self._offered, self._agreed_on = offered, agreed
         self._told_early = False
         self._acknowledgement: asyncio.Future[None] | None = None
-        pause = office.config.caller_silence
-        self._liveness = Liveness(self._ask, self._silent, self._gone, patience=None, pause=pause)
+        if not house:
+            pause = office.config.caller_silence
+            self._liveness = Liveness(self._ask, self._silent, self._gone, patience=None, pause=pause)
 
     @property
     def codec(self) -> Codec | None:
@@ -134,9 +137,17 @@ class CallerLeg(Leg):
 
     # -- is anybody there? ----------------------------------------------------------------------------------------
 
+    @property
+    def _at_work(self) -> bool:
+        """A phone of the house in a talk, which it called for or took over: somebody waits to hear it."""
+        return self.house and self.peer is not None
+
     def _fell_silent(self, seconds: float) -> None:
-        self._liveness.doubt_later(self._office.config.caller_silence - seconds)
+        if self._at_work:
+            super()._fell_silent(seconds)
+        else:
+            self._liveness.doubt_later(self._office.config.caller_silence - seconds)
 
     def _silent(self) -> bool:
         """A caller may listen for long and say nothing, or hold: whoever answers the question stays."""
-        return self.answered and self.sends_nothing
+        return super()._silent() if self._at_work else self.answered and self.sends_nothing

@@ -117,14 +117,15 @@ class Reception:
             task.add_done_callback(lambda _: line.left())
 
     def _leg(self, event: Invited, admitted: Admitted) -> CallerLeg:
+        account = admitted.account
         leg = CallerLeg(
-            self.board.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed
+            self.board.office, str(uuid.uuid4()), admitted.codecs, event.call, admitted.offered, admitted.agreed,
+            house=account is not None and account.kind in DIALLING,
         )
         leg.offers.far, leg.offers.secured = event.source.host, admitted.secured
         leg.offers.agreed_family = admitted.agreed.family if admitted.agreed is not None else None
-        account = admitted.account
         if account is not None:
-            leg.user, leg.house = account.user, account.kind in DIALLING
+            leg.user = account.user
         self.board.office.legs[event.call] = leg
         return leg
 

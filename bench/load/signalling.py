@@ -31,6 +31,10 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+class NothingAnswered(Exception):
+    """A load to which the server gave no answer at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What SIPp counted. Times are in milliseconds."""
@@ -48,6 +52,14 @@ class Outcome:
     def refused(self) -> int:
         """Calls that got 503 and were told when to come back."""
         return len(self.times.get("refused", []))
+
+    @property
+    def answered(self) -> Sequence[float]:
+        """How long each answer took. Raises NothingAnswered: then no figure would mean anything."""
+        if not self.times.get("answered"):
+            raise NothingAnswered(f"none of {self.calls} calls was answered: {self.refused} refused, "
+                                  f"{self.failed} failed, {self.repeated} messages repeated")
+        return self.times["answered"]
 
     @property
     def rate(self) -> float:
@@ -70,10 +82,11 @@ class Sipp:
         self.folder = Path(self._temporary.name)
         (self.folder / "users.csv").write_text(self._users)
         rate = ("-r", self.rate) if self.rate else ()
+        often = max(1, min(1000, self.calls // 10))  # SIPp writes times by so many, and forgets the last few
         self._process = await launch([
             "taskset", "-c", str(cores()[-1]), "sipp", "-sf", str(SCENARIOS / f"{self.scenario}.xml"),
             "-i", self.ip, "-p", str(self.port), "-bind_local", "-nostdin", "-m", str(self.calls),
-            "-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_rtt", "-rtt_freq", "1000",
+            "-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_rtt", "-rtt_freq", str(often),
             "-trace_logs", "-log_file", "log.txt", "-trace_err", "-error_file", "errors.txt",
             "-buff_size", str(4 * 2**20), *map(str, (*rate, *self._words)),
         ], self.folder)

@@ -11,6 +11,7 @@ import pytest
 from bench import report
 from bench.load import rtp
 from bench.load.calls import Agents, Callers, bridged, invite_to_invite_ms
+from bench.load.signalling import NothingAnswered, Outcome
 from tests.partners.process import free_port
 
 
@@ -83,3 +84,9 @@ def test_a_result_names_its_machine_and_commit(tmp_path: Path, monkeypatch: pyte
     assert found["metrics"] == {"answer_p99_ms": 2.0}
     assert {"cpu", "cores", "memory_gib", "kernel"} <= found["machine"].keys()
     assert "commit" in found
+
+
+def test_where_nothing_was_answered_it_is_said_and_not_measured() -> None:
+    outcome = Outcome(3, failed=1, repeated=7, times={"refused": [1.0, 2.0]}, logged={})
+    with pytest.raises(NothingAnswered, match="none of 3 calls was answered: 2 refused, 1 failed, 7 messages repeated"):
+        _ = outcome.answered

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from calls.call import Side
 from calls.errors import LegGone
 from calls.phone import Phone
 from telephony.incoming import IncomingCall
@@ -242,3 +243,19 @@ async def test_sipp_takes_a_talk_over(switchboard: Switchboard) -> None:
             await scene.had_by(2)
             scene.caller.hangs_up(scene.call)
             assert await taker.ended() == 0
+
+
+async def test_a_phone_that_took_a_call_and_vanishes_is_missed_as_soon_as_any_agents(switchboard: Switchboard) -> None:
+    """It called us, and would as a caller be given 30 s."""
+    async with ringing(switchboard) as scene, Softphone("127.0.0.6", "1001") as other:
+        await scene.answers()
+        await registered(other, switchboard)
+        takes(other, switchboard, dialog(scene.invited))
+        theirs = media_of((await other.sees(Answered)).response)
+        await scene.had_by(2)
+        await hears(scene.caller, BACK, lambda n: other.speaks(theirs, [BACK], 8, n))
+        other.answers_requests = False
+        async with asyncio.timeout(PATIENCE):
+            hangup = await scene.had[1].ended()
+        assert (hangup.by, hangup.status) == (Side.NETWORK, 408)
+        assert not scene.caller.saw(Ended)
