@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from ivr.voice.cache import read_manifest
@@ -20,3 +23,12 @@ def test_every_fixed_sentence_of_the_demo_is_recorded() -> None:
     missing = set(sentences) - set(read_manifest(ROOT / "dialplans" / "prompts"))
     assert "现在正在派送。" in sentences
     assert not missing, "hotline prompts | python -m ivr.voice.record -"
+
+
+def test_a_reader_who_has_read_enough_is_no_error() -> None:
+    out, into = os.pipe()
+    os.close(out)  # nobody reads any more
+    with open(into, "w") as nobody:
+        listed = subprocess.run([sys.executable, "-m", "server.main", "prompts"], stdout=nobody, stderr=subprocess.PIPE,
+                                cwd=ROOT, check=False)
+    assert (listed.returncode, listed.stderr) == (0, b"")
