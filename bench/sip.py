@@ -95,7 +95,10 @@ async def weighing(seconds: float) -> dict[str, float]:
 async def overloading(seconds: float) -> dict[str, float]:
     """The capacity, with as many calls as it can do; then twice as many callers as that."""
     async with server() as host, host.callers(CAPACITY_CALLS, 5000, AT_ONCE) as callers:
-        capacity = (await callers.ended()).rate
+        before = host.cpu_seconds()
+        busy = await callers.ended()
+        await host.idle()
+        capacity, busy_ms = busy.rate, (host.cpu_seconds() - before) / busy.calls * 1000
     async with server() as host, host.callers(round(2 * capacity * OVERLOADED), 2 * capacity) as callers:
         outcome = await callers.ended()
         counters = await host.idle()
@@ -104,6 +107,7 @@ async def overloading(seconds: float) -> dict[str, float]:
          f"{outcome.refused} refused, {outcome.failed} failed, {outcome.repeated} messages repeated; {counters}")
     return {
         "overload_capacity_cps": capacity,
+        "overload_capacity_cpu_ms": busy_ms,
         "overload_goodput": served / outcome.calls * outcome.rate / capacity,
         "overload_refused_p99_ms": report.quantile(outcome.times.get("refused", []), 0.99),
         "overload_failed": outcome.failed,
