@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -53,23 +55,27 @@ async def serve(incoming: IncomingCall) -> None:
     await phone.ended()
 
 
-async def played(board: Switchboard, scenario: str, dialled: str) -> str:
+async def played(server: tuple[str, int], scenario: str, dialled: str, **options: Any) -> str:
     """Nothing, or what went wrong."""
-    async with SippCaller((board.address.host, board.address.port), dialled, scenario=scenario, pause_ms=50) as sipp:
+    async with SippCaller(server, dialled, scenario=scenario, pause_ms=50, **options) as sipp:
         try:
             await sipp.ended(20)
         except (RuntimeError, TimeoutError) as wrong:
-            return str(wrong)
+            return f"{scenario}: {wrong}"
     return ""
+
+
+async def all_played(server: tuple[str, int], rows: Sequence[tuple[str, str]], **options: Any) -> None:
+    """Play them at once. Fails with the words of those that went wrong."""
+    outcomes = await asyncio.gather(*(played(server, *row, **options) for row in rows))
+    assert not any(outcomes), "\n\n".join(filter(None, outcomes))
 
 
 async def test_callers_play_their_scenarios_to_the_end() -> None:
     numbers = frozenset({HOTLINE, ANNOUNCED, SLOW, CHANGED})
     async with running(numbers=numbers, min_se=2, session_expires=10, t1=0.05) as board:
         board.serve = serve
-        outcomes = await asyncio.gather(*(played(board, *row) for row in SCENARIOS))
-        wrong = {scenario: words for (scenario, _), words in zip(SCENARIOS, outcomes, strict=True) if words}
-        assert not wrong, "\n\n".join(f"{scenario}: {words}" for scenario, words in wrong.items())
+        await all_played((board.address.host, board.address.port), SCENARIOS)
         await board.leaves_nothing_behind()
 
 

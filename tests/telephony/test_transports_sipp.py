@@ -14,10 +14,16 @@ from telephony.sip.address import Address
 from telephony.trunking import Trunk
 from tests.partners.sipp import SippAgent, SippCaller
 from tests.telephony.conftest import Switchboard, running
-from tests.telephony.test_exchange_sipp import HOTLINE, REPLY, SENTENCE
+from tests.telephony.test_dialogs_sipp import ANNOUNCED, CHANGED, HOTLINE, SLOW, all_played, serve
+from tests.telephony.test_exchange_sipp import REPLY, SENTENCE
 
 LISTEN = tuple(map(Address.parse, ("udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0")))
 CARRIERS = (Trunk("carrier", (ip_network("127.0.0.2/32"), ip_network("::1/128"))),)
+NUMBERS = frozenset({HOTLINE, ANNOUNCED, SLOW, CHANGED})
+PLAYED = (
+    ("uac_cancel_early", SLOW), ("uac_cancel", SLOW), ("uac_reinvite_hold", HOTLINE), ("uac_late_offer", HOTLINE),
+    ("uac_update", HOTLINE), ("uac_prack", ANNOUNCED), ("uac_glare", CHANGED),
+)
 WAYS = pytest.mark.parametrize(("over", "far", "near"), [
     ("tcp", "127.0.0.2", "127.0.0.1"), ("udp", "::1", "::1"), ("tcp", "::1", "::1"),
 ])
@@ -32,7 +38,7 @@ AUDIO = pytest.mark.parametrize(("over", "caller", "ear", "agent"), [
 
 @pytest.fixture
 async def everywhere() -> AsyncIterator[Switchboard]:
-    async with running(listen=LISTEN, trunks=CARRIERS) as board:
+    async with running(listen=LISTEN, trunks=CARRIERS, numbers=NUMBERS) as board:
         yield board
 
 
@@ -47,6 +53,13 @@ async def test_a_sipp_calls_and_is_heard(everywhere: Switchboard, over: str, far
     async with SippCaller(server, HOTLINE, ip=far, over=over, scenario="uac_answered", calls=5, pause_ms=20) as sipp:
         assert await sipp.ended(20) == 0
     assert len(everywhere.incoming) == 5
+    await everywhere.leaves_nothing_behind()
+
+
+@pytest.mark.parametrize("over", ["udp", "tcp"])
+async def test_callers_play_their_scenarios_over_ipv6(everywhere: Switchboard, over: str) -> None:
+    everywhere.serve = serve
+    await all_played(("::1", everywhere.telephony.port), PLAYED, ip="::1", over=over)
     await everywhere.leaves_nothing_behind()
 
 
