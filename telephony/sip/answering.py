@@ -35,7 +35,7 @@ class Answering:
             return
         call = Call(Dialog.of_invite(request, source, self._core.config.ids()), Phase.INCOMING)
         call.note_abilities(request)
-        self._core.calls[call.key] = call
+        self._core.keep(call)
         call.server = self._serve(call, request, now)
         self._core.emit(Invited(call.key, request, source))
 

@@ -61,7 +61,7 @@ class Calling:
         more = [*self._core.own_headers(headers), ("Contact", self._core.config.contact(destination))]
         more += [*self._core.abilities(), *self._refreshing.wish(call), *sdp_headers(body)]
         request = dialog.request("INVITE", 1, self._core.new_via(destination), more, body)
-        self._core.calls[call.key] = call
+        self._core.keep(call)
         self._send(call, request, destination, now)
         return call.key
 
@@ -140,6 +140,7 @@ class Calling:
             self._leaving.goodbye(dialog, now)
             return
         call.dialog = self._confirm(call, dialog)
+        self._core.keep(call)
         call.client = None
         call.phase = Phase.CONFIRMED
         self._core.timers.stop(call.reminder)

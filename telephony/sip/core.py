@@ -15,6 +15,7 @@ from telephony.sip.events import SipEvent
 from telephony.sip.headers import MAGIC_COOKIE
 from telephony.sip.message import Request, Response
 from telephony.sip.replaces import Past
+from telephony.sip.streaming import ByStream
 from telephony.sip.tables import INVITE_CLIENT, INVITE_SERVER, NON_INVITE_CLIENT, NON_INVITE_SERVER, Event
 from telephony.sip.timers import Timers
 from telephony.sip.transaction import Transaction, User, client_key, nobody, said, server_key
@@ -30,6 +31,7 @@ class Core:
         self.asking: dict[str, Transaction] = {}
         """Those whose request the network may still refuse: few of all, for most only absorb what is repeated."""
         self.calls: dict[str, Call] = {}
+        self.transactions_over, self.calls_over = ByStream[Transaction](), ByStream[Call]()
         self.past = Past()
         self.outbox: list[tuple[bytes, Address]] = []
         self.inbox: list[SipEvent] = []
@@ -146,10 +148,35 @@ class Core:
         words = f"{call_id}\n{branch}\n".encode("utf-8", "surrogateescape") + from_
         return hashlib.blake2s(words, key=self._secret, digest_size=10).hexdigest()
 
+    # -- connections ----------------------------------------------------------------------------------------------
+
+    def keep(self, call: Call) -> None:
+        """Know a call, or where its far side is to be found now."""
+        self.calls[call.key] = call
+        self.calls_over.put(call.key, call, call.dialog.peer)
+
+    def drop(self, call: Call) -> None:
+        """Know it no longer."""
+        self.calls.pop(call.key, None)
+        self.calls_over.drop(call.key)
+
+    def disconnected(self, peer: Address, now: float) -> None:
+        """A connection is closed: what waits for a response there fails, and what is to be said in the dialogs of its
+        far side, or in answer, goes where that says that it listens (sections 18.2.2 and 18.4)."""
+        for transaction in self.transactions_over.at(peer):
+            if transaction.destination.place == peer.place:  # it may have turned to datagrams
+                transaction.destination = transaction.otherwise or transaction.destination
+                transaction.happen(Event.UNREACHABLE, now)
+            if transaction.key in self.transactions:
+                self.transactions_over.put(transaction.key, transaction, transaction.destination)
+        for call in self.calls_over.at(peer):
+            call.dialog.alias = None
+
     # -- bookkeeping ----------------------------------------------------------------------------------------------
 
     def _begin(self, transaction: Transaction, now: float) -> Transaction:
         self.transactions[transaction.key] = transaction
+        self.transactions_over.put(transaction.key, transaction, transaction.destination)
         transaction.happen(Event.START, now)
         return transaction
 
@@ -160,6 +187,7 @@ class Core:
     def forget(self, transaction: Transaction) -> None:
         """A transaction has ended."""
         self.transactions.pop(transaction.key, None)
+        self.transactions_over.drop(transaction.key)
         self.asking.pop(transaction.key, None)
         if transaction.merging and self._merged.get(transaction.merging) == transaction.key:
             del self._merged[transaction.merging]

@@ -90,18 +90,12 @@ class Endpoint:
     def disconnected(self, peer: Address, now: float) -> None:
         """The connection with ``peer`` is closed: what still waits for a response there fails with 503, and answers to
         its requests and requests in its dialogs go where it says that it listens (sections 18.2.2 and 18.4)."""
-        for transaction in list(self._core.transactions.values()):
-            if transaction.destination.place == peer.place:
-                transaction.destination = transaction.otherwise or transaction.destination
-                transaction.happen(Event.UNREACHABLE, now)
-        for call in self._core.calls.values():
-            if call.dialog.peer.place == peer.place:
-                call.dialog.alias = None
+        self._core.disconnected(peer, now)
         self._core.emit(Disconnected(peer))
 
     def needs(self, peer: Address) -> bool:
         """Whether a call counts on the connection with ``peer``."""
-        return any(call.dialog.peer.place == peer.place for call in self._core.calls.values())
+        return bool(self._core.calls_over.at(peer))
 
     def live(self) -> dict[str, int]:
         """How much is kept; all 0 when nothing is left over."""

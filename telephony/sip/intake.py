@@ -180,6 +180,7 @@ class Intake:
             return
         dialog.remote_sequence = request.cseq.number
         dialog.heard_from(request, source)
+        self._core.keep(call)
         if request.method == "BYE":
             self._leaving.bye_came(call, request, now)
         elif self._understood(request):

@@ -67,7 +67,7 @@ class Leaving:
         self._quiet(call)
         call.server = call.asked = None
         call.phase = Phase.OVER
-        self._core.calls.pop(call.key, None)
+        self._core.drop(call)
 
     def untime(self, call: Call) -> None:
         """The session is timed no longer."""

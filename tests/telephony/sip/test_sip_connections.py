@@ -125,6 +125,34 @@ def test_what_waits_for_a_connection_fails_with_it() -> None:
     assert [event.response.status for event in ours.events() if isinstance(event, Responded)] == [503]
 
 
+@pytest.mark.parametrize("others", [0, 200])
+def test_a_connection_that_closes_costs_the_same_however_many_there_are(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = endpoint()
+    for number in range(others):
+        at = Address("127.0.1.1", 1024 + number, TCP)
+        ours.send_request("OPTIONS", Uri.at(at), at, from_=ME, now=0.0)
+        ours.receive(a_request(Via=f"{VIA}o{number}", From=f"<sip:{number}@x>;tag={number}"), at, 0.0)
+    ours.events()
+    call = in_call(ours)
+    looked_at: list[Address] = []
+
+    def place(self: Address) -> Address:
+        looked_at.append(self)
+        return Address(self.host, self.port, self.transport)
+
+    monkeypatch.setattr(Address, "place", property(place))
+    assert ours.needs(PHONE)
+    assert not ours.needs(LISTENS)
+    ours.disconnected(PHONE, 1.0)
+    assert len(looked_at) < 20
+    assert ours.needs(PHONE), "the call goes on"
+    ours.bye(call, 1.0)
+    later(ours)
+    assert not ours.needs(PHONE)
+
+
 PEER = Address("127.0.0.9", 5060)
 
 
