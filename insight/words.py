@@ -87,6 +87,8 @@ def _quality(event: Event) -> str:
             told.append(f"{name}: MOS {_text(mos)} loss {100 * loss:.1f}% jitter {_text(jitter)} ms")
     if (round_trip := _get(event, "round_trip_ms")):
         told.append(f"RTT {round_trip} ms")
+    if (missed := _get(event, "recogniser_missed_ms")):
+        told.append(f"the recogniser was too slow and missed {missed} ms")
     return "; ".join(told)
 
 

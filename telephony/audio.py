@@ -38,6 +38,8 @@ class Audio:
         self._nodes: dict[Node, None] = {self.node: None}
         self._hears: dict[Node, float] = {}
         self._recorder: OpenRecorder | None = None
+        self._taps: set[Node] = set()
+        self._dropped = 0
         self._playing: Playing | None = None
         media.watch(self.node, on_event)
 
@@ -153,11 +155,17 @@ class Audio:
     def tapped(self, fd: int) -> Iterator[None]:
         """Copy what this leg says to ``fd`` while inside."""
         tap = self.own(self.engine.open_tap(fd, piece_ms=TAP_MS))
+        self._taps.add(tap)
         try:
             self.engine.set_gain(tap, self.node, 1.0)
             yield
         finally:
             self.release(tap)
+
+    @property
+    def tap_drops(self) -> int:
+        """Pieces of ``TAP_MS`` of this leg that whoever listened to it was too slow to take."""
+        return self._dropped + sum(map(self.engine.tap_drops, self._taps))
 
     @contextmanager
     def echoing(self) -> Iterator[None]:
@@ -183,6 +191,9 @@ class Audio:
         if self._recorder is not None and node == self._recorder.left:
             self.recorded, self._recorder = self.media.close_recorder(node), None
         else:
+            if node in self._taps:
+                self._taps.discard(node)
+                self._dropped += self.engine.tap_drops(node)
             self.engine.close_node(node)
 
     def close(self) -> None:

@@ -176,6 +176,7 @@ class Leg:
         self._liveness.close()
         self.offers.close()
         if self.audio is not None:
+            self._office.counters["tap_drops"] += self.audio.tap_drops
             for kind, details in line.told(self.audio):
                 self._office.note(kind, self.for_call or self.id, {"leg": self.id, "side": self.side, **details})
             self.audio.close()

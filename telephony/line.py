@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from media import diagnosis, quality
 from media.engine import LegStats
-from telephony.audio import Audio
+from telephony.audio import TAP_MS, Audio
 
 Told = tuple[str, dict[str, object]]
 """An event's kind and details."""
@@ -22,7 +22,9 @@ def told(audio: Audio) -> Iterator[Told]:
     if audio.agreed is None or audio.closed:
         return
     stats = audio.engine.stats(audio.node)
-    yield "leg.quality", {"codec": stats.codec.encoding, **_round_trip(stats), **_directions(stats)}
+    yield "leg.quality", {
+        "codec": stats.codec.encoding, **_round_trip(stats), **_directions(stats), **_not_recognised(audio),
+    }
     if audio.seconds < _TOO_SHORT:
         return
     reasons = {
@@ -33,6 +35,10 @@ def told(audio: Audio) -> Iterator[Told]:
         if reason is not None:
             said = {"cause": reason.cause, "text": reason.chinese, "english": reason.english}
             yield "leg.no_audio", {"direction": direction, **said, "evidence": dict(reason.evidence)}
+
+
+def _not_recognised(audio: Audio) -> Mapping[str, object]:
+    return {"recogniser_missed_ms": audio.tap_drops * TAP_MS} if audio.tap_drops else {}
 
 
 def _round_trip(stats: LegStats) -> Mapping[str, object]:

@@ -13,8 +13,10 @@ from calls.phone import Sound
 from media.engine import Codec
 from media.pieces import Piece
 from telephony import sdp
+from telephony.audio import TAP_MS
 from telephony.caller import CallerLeg
 from telephony.incoming import IncomingCall
+from telephony.leg import Leg
 from telephony.sip.events import Answered, Ended, Responded, Ringing
 from tests.telephony.conftest import Switchboard
 from tests.telephony.softphone import Softphone, hears, media_of
@@ -145,6 +147,40 @@ async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
         await switchboard.leaves_nothing_behind()
     reader.close()
     writer.close()
+
+
+async def test_what_a_recogniser_did_not_take_is_counted_and_told(switchboard: Switchboard) -> None:
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    reader.close()
+    missed: list[int] = []
+
+    async def serve(incoming: IncomingCall) -> None:
+        await incoming.phone.answer()
+        assert isinstance(incoming.phone, Leg)
+        audio = incoming.phone.talking
+        for _ in range(2):  # what an earlier listener missed is not forgotten with it
+            with incoming.phone.tapped(writer.fileno()):
+                before = audio.tap_drops
+                while audio.tap_drops == before:  # noqa: ASYNC110 — the core counts, and does not tell
+                    await asyncio.sleep(0.005)
+            missed.append(audio.tap_drops)
+
+    switchboard.serve = serve
+    async with Softphone() as caller:
+        caller.calls(HOTLINE, switchboard.address)
+        answered = await caller.sees(Answered)
+        async with asyncio.timeout(5):
+            for number in itertools.count():
+                caller.speaks(media_of(answered.response), [b"\x2a" * 160], 8, number)
+                await asyncio.sleep(0.02)
+                if caller.saw(Ended):
+                    break
+        quality = await switchboard.tells("leg.quality")
+        await switchboard.leaves_nothing_behind()
+    writer.close()
+    assert 0 < missed[0] < missed[1]
+    assert quality["recogniser_missed_ms"] == missed[1] * TAP_MS
+    assert switchboard.telephony.counters["tap_drops"] == missed[1]
 
 
 async def test_the_answer_points_to_a_live_port(switchboard: Switchboard) -> None:
