@@ -109,6 +109,27 @@ def test_a_tap_gets_what_the_caller_says_and_never_holds_anybody_up(
     engine.close_node(tap)
 
 
+def test_what_waits_for_a_slow_reader_goes_on_when_nobody_speaks_any_more(engine: MediaEngine) -> None:
+    caller = Softphone(engine)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    tap = engine.open_tap(ours.fileno())
+    engine.set_gain(tap, caller.node, 1.0)
+    ours.close()
+    for _ in range(100):  # two seconds, of which hardly more than eight pieces fit into the socket
+        caller.say(b"\xd5" * 160)
+    theirs.setblocking(False)
+    reader, said = PieceReader(theirs), bytearray()
+
+    def caught_up() -> bool:
+        said.extend(b"".join(pcm for _, pcm in reader.waiting()))
+        return len(said) >= 100 * 320
+
+    until(caught_up)
+    assert engine.tap_drops(tap) == 0
+    theirs.close()
+    engine.close_node(tap)
+
+
 def test_a_tap_needs_a_datagram_socket(engine: MediaEngine, tmp_path: Path) -> None:
     stream, other = socket.socketpair()
     with stream, other, pytest.raises(ValueError, match="datagram"):
