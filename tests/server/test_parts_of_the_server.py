@@ -96,7 +96,7 @@ async def test_an_agent_who_hangs_up_in_the_moment_of_the_answer_ends_the_talk_a
         return Hangup(by)
 
     kinds: list[str] = []
-    parts = cast(Parts, SimpleNamespace(telephony=SimpleNamespace(joined=lambda phone, other: Gone())))
+    parts = cast(Parts, SimpleNamespace(telephony=SimpleNamespace(joined=lambda phone, other, *, moves: Gone())))
     diary = cast(Diary, SimpleNamespace(note=lambda kind, details: kinds.append(kind)))
     agent = cast(Phone, SimpleNamespace(id="leg", ended=ended))
     hangup = await Talks(CALL, Caller(Identity.UNKNOWN), cast(Phone, None), parts, diary).talk(agent)
