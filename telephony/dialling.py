@@ -160,8 +160,10 @@ class DialledLeg(Leg):
             case Answered(response=response):
                 # What was agreed early, and arrived for certain, is not said again (RFC 6337 section 3.1.1).
                 self._answered(response.body or self._early.get(response.to_tag, b""))
-            case Failed():
+            case Failed(response=response):
                 failed = failure(event)
+                if response is None:
+                    self.unheard(True)
                 self._failed(failed)
                 self.end(Hangup(self.side, failed.status, failed.reason, failed.cause))
             case _:
@@ -211,7 +213,7 @@ class DialledLeg(Leg):
             self._picked_up.set_result(None)
 
     def _unless_heard(self) -> None:
-        """The first response is late."""
+        """The first response is late. ``dial`` gives up, and tells of the silence."""
         if not self._sip.endpoint.heard_from(self.call):
             self._failed(Unreached(408, "no response at all", CAUSE_OF[408], silent=True))
 
@@ -222,8 +224,6 @@ class DialledLeg(Leg):
             self.unheard(sure)
 
     def _failed(self, failed: CallFailed) -> None:
-        if isinstance(failed, Unreached) and failed.silent:
-            self.unheard(True)
         if not self._picked_up.done():
             self._picked_up.set_exception(failed)
             self._picked_up.exception()  # marked as seen: a cancelled ``dial`` does not ask any more

@@ -20,6 +20,7 @@ from routing.agents import Agent, State
 from routing.queues import Queue
 from telephony.sip.address import Address
 from telephony.sip.events import Cancelled, Invited, Requested, Responded
+from telephony.sip.tables import NON_INVITE_CLIENT
 from tests.partners.process import until
 from tests.telephony.conftest import PASSWORD, Switchboard, account, running
 from tests.telephony.parties import nobodys_call
@@ -69,6 +70,14 @@ async def test_a_phone_that_sleeps_is_asked_and_rung_again_when_it_wakes_up(swit
         sleep.asleep = False
         assert (await phone.sees(Requested)).request.method == "OPTIONS"
         await until(lambda: phones.reachable("1001"), PATIENCE, "an answer")
+
+
+async def test_a_phone_that_is_given_up_for_its_silence_is_asked_once(switchboard: Switchboard) -> None:
+    async with registered(switchboard, "1001", "127.0.0.5") as (_, sleep):
+        sleep.asleep = True
+        assert (await is_rung(switchboard, within=PATIENCE)).reason == "no response at all"
+        waiting = switchboard.telephony.office.sip.endpoint._core.transactions.values()
+        assert [one.request.method for one in waiting if one.table is NON_INVITE_CLIENT] == ["OPTIONS"]
 
 
 async def test_one_lost_packet_says_nothing(switchboard: Switchboard) -> None:
