@@ -18,12 +18,13 @@ class ByStream(Generic[T]):
 
     def put(self, key: str, used: T, peer: Address) -> None:
         """It is ``peer`` that this one speaks to, from now on."""
-        place = peer.place
-        if self._places.get(key) != place:
-            self.drop(key)
-            if place.transport.reliable:
-                self._places[key] = place
-                self._there.setdefault(place, {})[key] = used
+        place = peer.place if peer.transport.reliable else None
+        if self._places.get(key) == place:
+            return
+        self.drop(key)
+        if place is not None:
+            self._places[key] = place
+            self._there.setdefault(place, {})[key] = used
 
     def drop(self, key: str) -> None:
         """Harmless where it is not kept."""
