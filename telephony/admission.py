@@ -70,7 +70,7 @@ class Admission:
         self._counters["refused_stranger"] += 1
         return 403
 
-    def carrier(self, source: Address) -> bool:
+    def from_trunk(self, source: Address) -> bool:
         """Whether a trunk sends from there: its calls are let in, whatever they say."""
         return self._trunks.of(source) is not None
 

@@ -147,7 +147,7 @@ class Reception:
 
     def shedding(self, source: Address) -> bool:
         """Whether a trunk calls, and nobody is taken just now."""
-        return self.overload.late(self.clock.monotonic()) and self.admission.carrier(source)
+        return self.overload.late(self.clock.monotonic()) and self.admission.from_trunk(source)
 
     def _channel(self, trunk: str) -> Line | None:
         """A channel of the trunk that a call comes in by; None for one of our phones. Raises Refused where all are

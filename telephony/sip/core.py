@@ -31,15 +31,16 @@ class Core:
         self.asking: dict[str, Transaction] = {}
         """Those whose request the network may still refuse: few of all, for most only absorb what is repeated."""
         self.calls: dict[str, Call] = {}
-        self.transactions_over, self.calls_over = ByStream[Transaction](), ByStream[Call]()
+        self.transactions_by_stream, self.calls_by_stream = ByStream[Transaction](), ByStream[Call]()
         self.past = Past()
         self.outbox: list[tuple[bytes, Address]] = []
         self.inbox: list[SipEvent] = []
         self._merged: dict[str, str] = {}
         self._secret = secrets.token_bytes(16)
-        self.refused = f"r{secrets.token_hex(4)}-"
+        self.refusal_prefix = f"r{secrets.token_hex(4)}-"
         """What our To tags begin with where nothing is kept of the request."""
-        self.refused_tag = f";tag={self.refused}".encode()
+        self.refusal_mark = f";tag={self.refusal_prefix}".encode()
+        """Stands in the ACK of such a refusal."""
 
     def send(self, data: bytes, destination: Address) -> None:
         """Put a message into the outbox."""
@@ -135,7 +136,7 @@ class Core:
         """Answer a request and keep nothing: a retransmission gets the same words again (section 8.2.7)."""
         if request.method == "ACK":
             return  # an ACK is never answered
-        tag = self.refused + self.stateless_tag(request)
+        tag = self.refusal_prefix + self.stateless_tag(request)
         response = response_to(request, status, reason=reason, tag=tag, headers=headers)
         self.send(bytes(response), request.reply_to())
 
@@ -153,30 +154,30 @@ class Core:
     def keep(self, call: Call) -> None:
         """Know a call, or where its far side is to be found now."""
         self.calls[call.key] = call
-        self.calls_over.put(call.key, call, call.dialog.peer)
+        self.calls_by_stream.put(call.key, call, call.dialog.peer)
 
     def drop(self, call: Call) -> None:
         """Know it no longer."""
         self.calls.pop(call.key, None)
-        self.calls_over.drop(call.key)
+        self.calls_by_stream.drop(call.key)
 
     def disconnected(self, peer: Address, now: float) -> None:
         """A connection is closed: what waits for a response there fails, and what is to be said in the dialogs of its
         far side, or in answer, goes where that says that it listens (sections 18.2.2 and 18.4)."""
-        for transaction in self.transactions_over.at(peer):
+        for transaction in self.transactions_by_stream.at(peer):
             if transaction.destination.place == peer.place:  # it may have turned to datagrams
                 transaction.destination = transaction.otherwise or transaction.destination
                 transaction.happen(Event.UNREACHABLE, now)
             if transaction.key in self.transactions:
-                self.transactions_over.put(transaction.key, transaction, transaction.destination)
-        for call in self.calls_over.at(peer):
+                self.transactions_by_stream.put(transaction.key, transaction, transaction.destination)
+        for call in self.calls_by_stream.at(peer):
             call.dialog.alias = None
 
     # -- bookkeeping ----------------------------------------------------------------------------------------------
 
     def _begin(self, transaction: Transaction, now: float) -> Transaction:
         self.transactions[transaction.key] = transaction
-        self.transactions_over.put(transaction.key, transaction, transaction.destination)
+        self.transactions_by_stream.put(transaction.key, transaction, transaction.destination)
         transaction.happen(Event.START, now)
         return transaction
 
@@ -187,7 +188,7 @@ class Core:
     def forget(self, transaction: Transaction) -> None:
         """A transaction has ended."""
         self.transactions.pop(transaction.key, None)
-        self.transactions_over.drop(transaction.key)
+        self.transactions_by_stream.drop(transaction.key)
         self.asking.pop(transaction.key, None)
         if transaction.merging and self._merged.get(transaction.merging) == transaction.key:
             del self._merged[transaction.merging]

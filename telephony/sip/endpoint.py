@@ -95,7 +95,7 @@ class Endpoint:
 
     def needs(self, peer: Address) -> bool:
         """Whether a call counts on the connection with ``peer``."""
-        return bool(self._core.calls_over.at(peer))
+        return bool(self._core.calls_by_stream.at(peer))
 
     def live(self) -> dict[str, int]:
         """How much is kept; all 0 when nothing is left over."""

@@ -60,13 +60,14 @@ class Intake:
         no time for."""
         core, shedding, overloaded = self._core, self._core.config.shedding, self._core.config.overloaded
         if data.startswith(b"ACK "):
-            return core.refused_tag in data
+            return core.refusal_mark in data
         if shedding is None or overloaded is None or not data.startswith(b"INVITE ") or not shedding(source):
             return False
         seen = glance(data, source)
         if seen is None or seen.key in core.transactions or not (wait := overloaded()):
             return False
-        tag = core.refused + core.tag_of(seen.call_id.decode("utf-8", "surrogateescape"), seen.branch, seen.from_)
+        call_id = seen.call_id.decode("utf-8", "surrogateescape")
+        tag = core.refusal_prefix + core.tag_of(call_id, seen.branch, seen.from_)
         core.send(seen.refused(503, tag, wait), seen.reply_to)
         return True
 

@@ -58,7 +58,7 @@ def busy(*, unread: bool) -> Endpoint:
     config = EndpointConfig(host="192.0.2.1", overloaded=lambda: 6, shedding=(lambda source: True) if unread else None)
     endpoint = Endpoint(config)
     core = endpoint._core
-    core._secret, core.refused, core.refused_tag = b"s", "rx-", b";tag=rx-"
+    core._secret, core.refusal_prefix, core.refusal_mark = b"s", "rx-", b";tag=rx-"
     return endpoint
 
 
