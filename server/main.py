@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from calls.errors import HotlineError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point of the ``hotline`` command; returns its exit status (0 good, 1 not, 2 wrong usage)."""
+    """Entry point of the ``hotline`` command; returns its exit status (0 good, 1 not, 2 wrong usage, 128 + N where
+    other tools are ended by signal N)."""
     options = _parser().parse_args(argv)
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s")
@@ -24,10 +26,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"hotline: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever reads has read enough: ``hotline calls | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
-        return 0
+        return 128 + signal.SIGPIPE  # not 0: ``hotline run`` has not ended well
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +26,10 @@ def test_every_fixed_sentence_of_the_demo_is_recorded() -> None:
     assert not missing, "hotline prompts | python -m ivr.voice.record -"
 
 
-def test_a_reader_who_has_read_enough_is_no_error() -> None:
+def test_a_reader_who_has_read_enough_ends_it_without_a_word_as_other_tools_end() -> None:
     out, into = os.pipe()
     os.close(out)  # nobody reads any more
     with open(into, "w") as nobody:
         listed = subprocess.run([sys.executable, "-m", "server.main", "prompts"], stdout=nobody, stderr=subprocess.PIPE,
                                 cwd=ROOT, check=False)
-    assert (listed.returncode, listed.stderr) == (0, b"")
+    assert (listed.returncode, listed.stderr) == (128 + signal.SIGPIPE, b"")
