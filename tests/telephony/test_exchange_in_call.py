@@ -19,10 +19,21 @@ from telephony.incoming import IncomingCall
 from telephony.leg import Leg
 from telephony.sip.events import Answered, Ended, Responded, Ringing
 from tests.telephony.conftest import Switchboard
-from tests.telephony.softphone import Softphone, hears, media_of
+from tests.telephony.softphone import PATIENCE, Softphone, hears, media_of
 
 HOTLINE = "4008001234"
 TONE = Sound(b"\x00\x20\x00\xe0" * 4000)  # one second
+
+
+async def speaks_until_hung_up(caller: Softphone) -> None:
+    """A packet every 20 ms, from the answer on."""
+    answered = await caller.sees(Answered)
+    async with asyncio.timeout(PATIENCE):
+        for number in itertools.count():
+            caller.speaks(media_of(answered.response), [b"\x2a" * 160], 8, number)
+            await asyncio.sleep(0.02)
+            if caller.saw(Ended):
+                return
 
 
 async def test_info_presses_keys(switchboard: Switchboard) -> None:
@@ -137,13 +148,7 @@ async def test_what_a_caller_says_is_tapped(switchboard: Switchboard) -> None:
     switchboard.serve = serve
     async with Softphone() as caller:
         caller.calls(HOTLINE, switchboard.address)
-        answered = await caller.sees(Answered)
-        async with asyncio.timeout(5):
-            for number in itertools.count():
-                caller.speaks(media_of(answered.response), [b"\x2a" * 160], 8, number)
-                await asyncio.sleep(0.02)
-                if caller.saw(Ended):
-                    break
+        await speaks_until_hung_up(caller)
         await switchboard.leaves_nothing_behind()
     reader.close()
     writer.close()
@@ -168,13 +173,7 @@ async def test_what_a_recogniser_did_not_take_is_counted_and_told(switchboard: S
     switchboard.serve = serve
     async with Softphone() as caller:
         caller.calls(HOTLINE, switchboard.address)
-        answered = await caller.sees(Answered)
-        async with asyncio.timeout(5):
-            for number in itertools.count():
-                caller.speaks(media_of(answered.response), [b"\x2a" * 160], 8, number)
-                await asyncio.sleep(0.02)
-                if caller.saw(Ended):
-                    break
+        await speaks_until_hung_up(caller)
         quality = await switchboard.tells("leg.quality")
         await switchboard.leaves_nothing_behind()
     writer.close()
