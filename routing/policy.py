@@ -18,7 +18,8 @@ from routing.queues import Queue
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How callers and agents are brought together. All durations are seconds."""
+    """How callers and agents are brought together; given to ``Router``, none of it is in the settings file. All
+    durations are seconds. Raises ConfigError where one is not possible."""
 
     tiers: Mapping[str, int] = field(
         default_factory=lambda: MappingProxyType({"T2": 1, "T3": 2, "T4": 3, "APASS": 4}))
@@ -37,10 +38,10 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("head_start", "again_after", "missed_pause", "unreachable_for"):
             if not 0 < getattr(self, name) <= 86_400:
-                raise ConfigError(f"[routing] {name}", f"{getattr(self, name)!r} is not possible",
+                raise ConfigError(f"routing rules: {name}", f"{getattr(self, name)!r} is not possible",
                                   "give seconds above 0, at most 86400")
         if self.cool_down < self.again_after:
-            raise ConfigError("[routing] cool_down", f"{self.cool_down} is shorter than again_after",
+            raise ConfigError("routing rules: cool_down", f"{self.cool_down} is shorter than again_after",
                               f"give at least {self.again_after}")
 
 

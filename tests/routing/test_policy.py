@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -149,6 +151,16 @@ def test_fixed_phones_and_skills_exclude_each_other() -> None:
         Queue("q", skills=("service",), phones=("8001",))
     with pytest.raises(ConfigError, match="queue name"):
         Queue(" q")
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    (partial(Rules, head_start=0), "routing rules: head_start: 0 is not possible; give seconds above 0, at most 86400"),
+    (partial(Rules, cool_down=1), "routing rules: cool_down: 1 is shorter than again_after; give at least 10.0"),
+])
+def test_wrong_rules_are_named_as_rules_for_they_are_no_settings(wrong: Callable[[], Rules], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        wrong()
+    assert str(refused.value) == told
 
 
 def test_wrong_rules_and_agents_are_refused() -> None:
