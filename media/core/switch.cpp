@@ -105,21 +105,36 @@ void Switch::set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp) 
 }
 
 void Switch::set_gain(Cell& cell) {
-    Cell* const old = gains::find(cell.listener, cell.source);
+    Node& listener = cell.listener;
+    Cell* const old = gains::find(listener, cell.source);
     cell.since = now_;
-    if (is_heard(cell.listener, cell.source)) cell.from = old != nullptr ? old->from : 0;
+    cell.from = faded_from(cell, old);
     if (old != nullptr) {
         gains::unlink(*old);
         output_.closed(*old);
     }
-    if (cell.gain == 0 && cell.from == 0) return output_.closed(cell);
-    gains::link(cell);
-    wake_with_sources(cell.listener);
+    if (cell.gain == 0 && cell.from == 0) output_.closed(cell);
+    else gains::link(cell);
+    // Who is relayed is heard whole, and a mix that follows goes on from there.
+    if (const Leg* const direct = gains::feed(listener).direct; direct != nullptr && listener.kind != Kind::side) {
+        Cell& relayed = *gains::find(listener, *direct);
+        relayed.from = relayed.gain;
+    }
+    wake_with_sources(listener);
 }
 
-// Would a hard change of this gain be a click?
-bool Switch::is_heard(const Node& listener, const Node& source) const {
-    if (listener.kind != Kind::side) return gains::mixes(listener) && source.audible_at(now_);
+// The gain from which the next frame goes to the new one. A hard change of what sounds would be a click, also where
+// somebody joins in the middle of a word; what sounds only later is heard whole.
+Gain Switch::faded_from(const Cell& cell, const Cell* old) const {
+    const bool records = cell.listener.kind == Kind::side;
+    if (old == nullptr) return sounds(cell.source) ? 0 : cell.gain;
+    if (records) return sounds(cell.source) ? old->from : cell.gain;
+    if (cell.gain != 0 && gains::feed(cell.listener).direct == &cell.source) return old->gain;
+    return gains::mixes(cell.listener) && cell.source.audible_at(now_) ? old->from : cell.gain;
+}
+
+// Is it in the middle of something?
+bool Switch::sounds(const Node& source) const {
     if (source.kind == Kind::player) return source.audible_at(now_);
     const Nanos last = static_cast<const Leg&>(source).counters.last_packet.get();
     return last != 0 && now_ - last < recent;

@@ -95,7 +95,8 @@ class Switch {
     void drop_faded(Node& listener);
     void send_mix(Leg& leg, Nanos now);
     void send_digits(Leg& leg, Nanos now);
-    bool is_heard(const Node& listener, const Node& source) const;
+    Gain faded_from(const Cell& cell, const Cell* old) const;
+    bool sounds(const Node& source) const;
     void record(const Node& source, std::int64_t at, std::span<const Sample> samples);
     void record_change(Cell& cell, const Side& side, std::int64_t at, std::span<const Sample> samples);
     void end_run(Player& player);

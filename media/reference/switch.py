@@ -116,15 +116,30 @@ class Switch(Core):
             raise ValueError(f"node {source} makes no sound")
         if not 0 <= gain <= 16:
             raise ValueError("a gain is 0…16")
-        heard = self._is_heard(hears, sounds)
-        self._table.set(hears, sounds, math.floor(gain * UNITY + 0.5), self._now, heard=heard)
+        level = math.floor(gain * UNITY + 0.5)
+        self._table.set(hears, sounds, level, self._now, before=self._faded_from(hears, sounds, level))
+        if not isinstance(hears, Side):
+            self._table.settle(hears)
         self._wake_with_sources(hears)
 
-    def _is_heard(self, listener: Node, source: Node) -> bool:
-        """Would a hard change of this gain be a click?"""
-        if isinstance(listener, Side) and isinstance(source, Leg):
+    def _faded_from(self, listener: Node, source: Node, gain: int) -> int:
+        """The gain from which the next frame goes to the new one. A hard change of what sounds would be a click, also
+        where somebody joins in the middle of a word; what sounds only later is heard whole."""
+        known = self._table.cell(listener, source)
+        if known is None:
+            return 0 if self._sounds(source) else gain
+        old, before = known
+        if isinstance(listener, Side):
+            return before if self._sounds(source) else gain
+        if gain and self._table.direct(listener) is source:
+            return old
+        return before if self._table.mixes(listener) and self._audible(source, self._now) else gain
+
+    def _sounds(self, source: Node) -> bool:
+        """Is it in the middle of something?"""
+        if isinstance(source, Leg):
             return bool(source.last_packet) and self._now - source.last_packet < RECENT_NS
-        return (isinstance(listener, Side) or self._table.mixes(listener)) and self._audible(source, self._now)
+        return self._audible(source, self._now)
 
     def play(self, player: int, pcm: bytes | memoryview, loop: bool) -> None:
         if not memoryview(pcm).readonly:

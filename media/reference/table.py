@@ -21,14 +21,23 @@ class Table:
         self._since: dict[tuple[Node, Node], int] = {}
         """When the gain was set, in nanoseconds."""
 
-    def set(self, listener: Node, source: Node, gain: int, now: int, *, heard: bool) -> None:
-        """``heard``: the listener hears a mix or records, and the source sounds. So what is taken away fades out."""
+    def set(self, listener: Node, source: Node, gain: int, now: int, *, before: int) -> None:
+        """``before``: the gain that the next frame goes on from, so that what is taken away fades out."""
         self._gains.pop((listener, source), None)
-        known = self._before.pop((listener, source), 0)
-        before = known if heard else gain
         if gain or before:
             self._gains[listener, source], self._before[listener, source] = gain, before
             self._since[listener, source] = now
+
+    def cell(self, listener: Node, source: Node) -> tuple[int, int] | None:
+        """A gain, and where the last frame left off; None where there is none, nor one that fades out."""
+        gain = self._gains.get((listener, source))
+        return None if gain is None else (gain, self._before[listener, source])
+
+    def settle(self, listener: Node) -> None:
+        """Who is relayed is heard whole, and a mix that follows goes on from there."""
+        direct = self.direct(listener)
+        if direct is not None:
+            self._before[listener, direct] = self._gains[listener, direct]
 
     def clear(self, node: Node) -> None:
         for cells in (self._gains, self._before, self._since):

@@ -55,6 +55,55 @@ def test_a_level_changes_without_a_click(room: Room, before: float, after: float
     assert loudness(sound[-1600:], CALLER) == pytest.approx(after * LEVEL, rel=0.02, abs=9)
 
 
+@pytest.mark.parametrize("already", ["a relay", "a mix"])
+def test_who_joins_in_the_middle_of_a_word_does_not_click(room: Room, already: str) -> None:
+    """A supervisor who speaks all the time barges in."""
+    caller, agent, supervisor = room.phone(), room.phone(), room.phone()
+    room.gain(caller, agent)
+    if already == "a mix":
+        room.switch.play(room.player(caller), bytes(32_000), False)
+    for number in range(60):
+        agent.say(np.zeros(160, np.int16))
+        supervisor.say(tone(CALLER, 160, LEVEL, start=160 * number + 37))
+        room.wait(3)
+        if number == 30:
+            room.gain(caller, supervisor)
+        room.wait(17)
+    sound = caller.sound()[1600:]
+    assert splash(sound) < splash(hard_cut()) / 10
+    assert loudness(sound[-1600:], CALLER) == pytest.approx(LEVEL, rel=0.02)
+
+
+def test_a_relay_that_becomes_softer_does_so_in_5_ms(room: Room) -> None:
+    caller, listener = room.phone(), room.phone()
+    room.gain(listener, caller)
+    for number in range(40):
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(3)
+        if number == 20:
+            room.gain(listener, caller, 0.25)
+        room.wait(17)
+    heard = listener.sound()
+    between = heard[(heard > 2100) & (heard < 7500)]
+    assert 25 < len(between) < 40
+    assert (np.diff(between) <= 0).all()
+
+
+def test_who_was_relayed_goes_on_as_loud_when_others_join(room: Room) -> None:
+    caller, listener, other = room.phone(), room.phone(), room.phone()
+    caller.say(np.full(160, 8000, np.int16))
+    room.gain(listener, other, 0.5)
+    room.gain(listener, caller)  # would fade in, but is relayed before the next tick
+    room.gain(listener, other, 0.0)
+    for _ in range(5):
+        room.wait(20)
+        caller.say(np.full(160, 8000, np.int16))
+    listener.heard.clear()
+    room.gain(listener, other)
+    room.wait(1)
+    assert listener.sound()[:40].min() > 7500
+
+
 def test_a_level_takes_5_ms(room: Room) -> None:
     listener = room.phone()
     player, other = room.player(listener), room.player(listener)
