@@ -35,6 +35,8 @@ class Outgoing {
 
     // The newest packet was one of our own mix.
     bool mixing() const { return feed_ == own; }
+    // It was somebody else's.
+    bool relaying() const { return feed_ != own && feed_ != none; }
 
     // The header for a packet of `feed` that passes through, or nothing when it is older than the change of feeds.
     // `heard` is how much of the packet's sound lies behind its timestamp already: an event's duration, else 0.
@@ -66,11 +68,13 @@ class Outgoing {
         oldest_ = packet.sequence;
     }
 
-    // The header for a packet of our own mix; `fresh` when it does not follow directly on the one before.
+    // The header for a packet of our own mix; `fresh` when it does not follow directly on the one before. Where it follows
+    // on a relay it began with its first frame, however long it took to fill.
     rtp::Header frame(Nanos now, int samples, bool fresh) {
+        const Nanos began = relaying() ? now - (samples - 1) / frame_samples * frame_time : now;
         fresh = feed_ != own || fresh;
         feed_ = own;
-        const std::uint32_t timestamp = fresh ? timestamp_at(now) : end_;
+        const std::uint32_t timestamp = fresh ? timestamp_at(began) : end_;
         advance(timestamp, static_cast<std::uint32_t>(samples * ratio_), now);
         return {fresh, 0, sequence_++, timestamp, ssrc_};
     }

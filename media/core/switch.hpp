@@ -94,6 +94,8 @@ class Switch {
     bool mix(const Node& listener, Nanos now, Frame& mixed) const;
     void drop_faded(Node& listener);
     void send_mix(Leg& leg, Nanos now);
+    void send_rest(Leg& leg, Nanos now);
+    void send_samples(Leg& leg, Nanos now, std::span<const Sample> samples, bool fresh);
     void send_digits(Leg& leg, Nanos now);
     Gain faded_from(const Cell& cell, const Cell* old) const;
     bool sounds(const Node& source) const;

@@ -12,7 +12,10 @@ void Switch::tick(int group, Nanos now) {
     for (Node* node = first; node != nullptr; node = node->next_ticking) drop_faded(*node);
     for (Node* node = first; node != nullptr;) {
         Node* next = node->next_ticking;
-        if (node->kind == Kind::leg) as_leg(*node).feeding = gains::mixed(*node);
+        if (node->kind == Kind::leg) {
+            as_leg(*node).feeding = gains::mixed(*node);
+            if (!gains::mixes(*node)) send_rest(as_leg(*node), now);
+        }
         if (!wants_ticks(*node)) unlink(*node);
         node = next;
     }
@@ -86,14 +89,25 @@ void Switch::drop_faded(Node& listener) {
 
 void Switch::send_mix(Leg& leg, Nanos now) {
     Frame frame;
-    if (!leg.origin.known() || !mix(leg, now, frame)) return;
-    leg.packing.add(frame, now, leg.format.packet_samples, [&](std::span<const Sample> samples, bool fresh) {
-        const std::span<std::uint8_t> room = std::span(packet_).subspan(rtp::header_size, rtp::max_payload);
-        const std::size_t size = leg.coder->encode(samples, room);
-        rtp::Header header = leg.out.frame(now, static_cast<int>(samples.size()), fresh);
-        header.payload_type = leg.format.payload_type;
-        send(leg, header, size);
+    if (!leg.origin.known()) return;
+    if (!mix(leg, now, frame)) return send_rest(leg, now);
+    leg.packing.add(frame, now, leg.format.packet_samples,
+                    [&](std::span<const Sample> samples, bool fresh) { send_samples(leg, now, samples, fresh); });
+}
+
+// The end of a mix seldom fills a packet: that one is shorter. Behind what has been relayed since it would be out of place.
+void Switch::send_rest(Leg& leg, Nanos now) {
+    leg.packing.end([&](std::span<const Sample> samples, bool fresh) {
+        if (!leg.out.relaying()) send_samples(leg, now, samples, fresh);
     });
+}
+
+void Switch::send_samples(Leg& leg, Nanos now, std::span<const Sample> samples, bool fresh) {
+    const std::span<std::uint8_t> room = std::span(packet_).subspan(rtp::header_size, rtp::max_payload);
+    const std::size_t size = leg.coder->encode(samples, room);
+    rtp::Header header = leg.out.frame(now, static_cast<int>(samples.size()), fresh);
+    header.payload_type = leg.format.payload_type;
+    send(leg, header, size);
 }
 
 void Switch::send_digits(Leg& leg, Nanos now) {

@@ -82,6 +82,13 @@ class Packing:
             fresh, self._fresh = self._fresh, False
             yield packet, fresh
 
+    def end(self) -> Iterator[tuple[Samples, bool]]:
+        """The mix ends: what is left, 10 to 40 ms, for it is heard by nobody otherwise."""
+        if len(self._rest):
+            packet, self._rest = self._rest, np.zeros(0, np.int16)
+            fresh, self._fresh = self._fresh, False
+            yield packet, fresh
+
 
 @dataclass
 class Refusals:

@@ -107,6 +107,11 @@ class Outgoing:
         """The newest packet was one of our own mix."""
         return self._feed == (0, 0)
 
+    @property
+    def relaying(self) -> bool:
+        """It was somebody else's."""
+        return self._feed not in (None, (0, 0))
+
     def clock_at(self, now: int) -> int:
         """What the stream's clock says at this moment (RFC 3550 section 6.4.1)."""
         passed = 0 if self._since is None else now // SAMPLE_NS - self._since // SAMPLE_NS
@@ -142,10 +147,12 @@ class Outgoing:
             self._oldest = packet.sequence
 
     def frame(self, payload: bytes, now: int, samples: int, fresh: bool) -> Packet:
-        """A packet of our own mix; ``fresh`` when it does not follow directly on the one before."""
+        """A packet of our own mix; ``fresh`` when it does not follow directly on the one before. Where it follows on a
+        relay it began with its first frame, however long it took to fill."""
+        began = now - (samples - 1) // FRAME * FRAME_NS if self.relaying else now
         fresh = self._feed != (0, 0) or fresh
         self._feed = (0, 0)
-        timestamp = self._timestamp_at(now) if fresh else self._end
+        timestamp = self._timestamp_at(began) if fresh else self._end
         self._advance(timestamp, samples * self.ratio, now)
         return self._packet(payload, self._take_sequence(), timestamp, fresh)
 

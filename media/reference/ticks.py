@@ -152,6 +152,8 @@ class Ticks:
         for node in here:
             if isinstance(node, Leg):
                 node.feeding = self._table.mixed(node)
+                if not self._table.mixes(node):
+                    self._send_rest(node, now)
             if not self._wants_ticks(node):
                 del self._ticking[node]
                 node.frame = None
@@ -176,19 +178,34 @@ class Ticks:
     def _consume(self, node: Node, now: int) -> None:
         if isinstance(node, Leg):
             self._send_digits(node, now)
-            mix = self._mix(node, now)
-            if mix is not None and node.origin.remote is not None:
-                for samples, fresh in node.packing.add(mix, now, node.packet_samples):
-                    payload = node.coder.encode(samples)
-                    self._send(node, node.out.frame(payload, now, len(samples), fresh), payload)
+            if node.origin.remote is not None and self._table.mixes(node):
+                self._send_mix(node, now)
         elif isinstance(node, Tap) and self._table.mixes(node):
             mix = self._mix(node, now)
             node.hear_mix(np.zeros(FRAME, np.int16) if mix is None else mix)
 
+    def _send_mix(self, leg: Leg, now: int) -> None:
+        mix = self._mix(leg, now)
+        if mix is None:
+            self._send_rest(leg, now)
+            return
+        for samples, fresh in leg.packing.add(mix, now, leg.packet_samples):
+            self._send_samples(leg, now, samples, fresh)
+
+    def _send_rest(self, leg: Leg, now: int) -> None:
+        """The end of a mix seldom fills a packet: that one is shorter. Behind what has been relayed since it would be
+        out of place."""
+        for samples, fresh in leg.packing.end():
+            if not leg.out.relaying:
+                self._send_samples(leg, now, samples, fresh)
+
+    def _send_samples(self, leg: Leg, now: int, samples: Samples, fresh: bool) -> None:
+        payload = leg.coder.encode(samples)
+        self._send(leg, leg.out.frame(payload, now, len(samples), fresh), payload)
+
     def _mix(self, listener: Node, now: int) -> Samples | None:
-        """The saturated sum of the frames made in this tick, or less than one frame ago in another group's."""
-        if not self._table.mixes(listener):
-            return None
+        """The saturated sum of the frames made in this tick, or less than one frame ago in another group's; None where
+        nobody sounds."""
         frames = []
         for source, _ in self._table.row(listener):
             before, gain = self._table.take_ramp(listener, source)

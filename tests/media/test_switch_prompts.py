@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from media import g711
-from media.engine import Node, PlayFinished
+from media.engine import Codec, Node, PlayFinished
 from media.reference.rtp import ahead
 from media.resident import resident as held
 from media.wav import read_sound, write_wav
@@ -32,6 +33,44 @@ def test_a_prompt_is_heard_sample_by_sample_and_reported(room: Room) -> None:
     assert room.of(PlayFinished) == [PlayFinished(Node(prompt), 1000)]
     expected = g711.alaw_decode(g711.alaw_encode(np.pad(said, (0, 120))))
     assert np.array_equal(caller.sound(), expected)
+
+
+@pytest.mark.parametrize("ms", [10, 20, 30, 40, 60])
+@pytest.mark.parametrize("end", ["finished", "dry", "stopped"])
+def test_its_last_word_is_heard_whatever_the_length_of_packets(room: Room, ms: int, end: str) -> None:
+    caller = room.phone(Codec.L16)
+    room.switch.set_codec(caller.node, Codec.L16, 97, 101, 8000, ms)
+    prompt = room.player(caller)
+    said = np.arange(1, 1001, dtype=np.int16)
+    room.switch.play(prompt, said.tobytes(), False)
+    if end == "finished":
+        room.switch.finish(prompt)
+    room.wait(81 if end == "stopped" else 141)
+    if end == "stopped":
+        room.switch.stop(prompt)
+    room.wait(200)
+    heard = caller.sound()
+    whole = 800 if end == "stopped" else 1000
+    assert np.array_equal(heard[:whole], said[:whole])
+    assert len(heard) in range(whole, whole + 480)
+    steps = [ahead(b.timestamp, a.timestamp, 32) - len(a.payload) // 2 for a, b in pairwise(caller.heard)]
+    assert set(steps) <= {0}
+
+
+@pytest.mark.parametrize("ms", [30, 40, 60])
+def test_a_relay_goes_on_behind_a_prompt_without_a_gap(room: Room, ms: int) -> None:
+    caller, agent = room.phone(), room.phone()
+    room.switch.set_codec(caller.node, 8, 8, 101, 8000, ms)
+    room.gain(caller, agent)
+    prompt = room.player(caller)
+    converse(room, 5, {agent: AGENT})
+    room.switch.play(prompt, np.full(1600, 5000, np.int16).tobytes(), False)
+    room.switch.finish(prompt)
+    converse(room, 25, {agent: AGENT})
+    ends = [(packet.timestamp + len(packet.payload)) & 0xFFFFFFFF for packet in caller.heard]
+    gaps = [ahead(packet.timestamp, end, 32) for packet, end in zip(caller.heard[1:], ends, strict=False)]
+    assert set(gaps) <= {0, 8}  # a millisecond, until the next tick
+    assert {ahead(b.sequence, a.sequence, 16) for a, b in pairwise(caller.heard)} == {1}
 
 
 def test_it_begins_within_a_millisecond(room: Room) -> None:
