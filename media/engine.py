@@ -263,8 +263,9 @@ class MediaEngine(Protocol):
         self, leg: Node, address: str, port: int, *, rtcp_mux: bool = False, rtcp: tuple[str, int] | None = None
     ) -> None:
         """Send to this address (from SDP). The real source may differ once: it is learned from the first packets
-        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted. Raises ValueError where
-        the address is not of the leg's family.
+        within two seconds (NAT), then locked; packets from elsewhere are dropped and counted. Where nothing has been
+        heard yet the two seconds begin anew when the same address is named again: a phone that was described while it
+        rang may speak only when it is answered. Raises ValueError where the address is not of the leg's family.
 
         Reports (RTCP) go out every few seconds from now on, and a BYE when the leg is closed: to the port above, to
         ``rtcp`` where the far end announced that (RFC 3605), or with ``rtcp_mux`` to the same port (RFC 5761)."""

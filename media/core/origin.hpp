@@ -9,12 +9,15 @@ namespace media {
 // followed there (NAT); afterwards nothing changes until the far side is signalled anew.
 class Origin {
   public:
-    void signal(Address address, Nanos now) {
-        if (address == signalled()) return;
+    // Returns whether it is open anew where packets come from. A far end that is named once more and has not been heard yet
+    // may begin to speak only now: it was described before the call was answered.
+    bool signal(Address address, Nanos now) {
+        if (address == signalled() && (locked_ || learned_)) return false;
         signalled_.set(address);
         remote_.set(address);
         since_ = now;
         locked_ = learned_ = false;
+        return true;
     }
 
     bool known() const { return remote().port != 0; }

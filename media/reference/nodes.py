@@ -45,7 +45,9 @@ class Origin:
         self._locked = self._learned = False
 
     def signal(self, address: Address, now: int) -> None:
-        if address == self.signalled:
+        """A far end that is named once more and has not been heard yet may begin to speak only now: it was described
+        before the call was answered."""
+        if address == self.signalled and (self._locked or self._learned):
             return
         self.signalled = self.remote = address
         self.since = now

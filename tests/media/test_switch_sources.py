@@ -58,6 +58,30 @@ class TestSources:
         caller.say(tone(500, 160))
         assert len(agent.heard) == 1
 
+    def test_who_was_described_while_it_rang_is_learned_when_it_is_answered(self, room: Room) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        room.wait(20_000)
+        room.switch.set_remote(caller.node, *caller.address)  # the 200 says what the 183 said
+        room.wait(1_900)
+        caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.9", 4000))
+        assert len(agent.heard) == 1
+
+    @pytest.mark.parametrize("heard_from", ["127.0.0.1", "127.0.0.9"])
+    def test_who_has_been_heard_is_not_learned_anew_when_a_hold_names_it_again(
+        self, room: Room, heard_from: str
+    ) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        source = (heard_from, caller.address[1])
+        caller.send(caller.packet(b"\xd5" * 160), source=source)
+        room.wait(20_000)
+        room.switch.set_remote(caller.node, *caller.address)
+        caller.send(caller.packet(b"\xd5" * 160), source=("127.0.0.8", 4000))
+        assert len(agent.heard) == 1
+        caller.send(caller.packet(b"\xd5" * 160), source=source)
+        assert len(agent.heard) == 2
+
     def test_before_the_far_side_is_known_nobody_is_heard(self, room: Room) -> None:
         agent = room.phone()
         node = room.switch.open_leg(1, 2, 3)
