@@ -88,7 +88,7 @@ class DigitSender {
         std::uint8_t code;
         std::uint16_t duration;
     };
-    std::array<Press, 16> queue_{};
+    std::array<Press, 64> queue_{};  // the longest number that is dialled at a stroke, a card's, and then some
     int first_ = 0, count_ = 0, step_ = 0, ends_ = 0;
 };
 

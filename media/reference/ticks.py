@@ -231,7 +231,7 @@ class Ticks:
             self._send(leg, leg.out.event(payload, first, now), payload, "event")
 
     def _queue_digit(self, leg: Leg, key: str, duration: int) -> None:
-        if len(leg.digits_out) < 16:
+        if len(leg.digits_out) < 64:
             leg.digits_out.append(Press(KEYS.index(key), duration))
         self._wake(leg)
 

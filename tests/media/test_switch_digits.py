@@ -152,6 +152,16 @@ class TestSending:
             listener.send(Packet(101, packet.sequence, packet.timestamp, packet.ssrc, packet.payload, packet.marker))
         assert keys(room) == "1122"
 
+    def test_a_number_that_is_sent_at_a_stroke_arrives_whole(self, room: Room) -> None:
+        number = "6222021234567890123#" * 3
+        agent, listener = room.phone(), room.phone()
+        for key in number:
+            room.switch.send_digit(agent.node, key, 60)
+        room.wait(20_000)
+        for packet in agent.heard:
+            listener.send(Packet(101, packet.sequence, packet.timestamp, packet.ssrc, packet.payload, packet.marker))
+        assert keys(room) == number
+
     def test_a_press_into_a_relay_keeps_one_run_of_sequence_numbers(self, room: Room) -> None:
         caller, agent = room.phone(), room.phone()
         room.gain(agent, caller)
