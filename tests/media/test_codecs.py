@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 
@@ -101,6 +102,21 @@ def test_damaged_opus_is_nothing(damaged: bytes) -> None:
     assert len(coder(Codec.OPUS).decode(damaged)) == 0 or ticks(Codec.OPUS, damaged) > 0
 
 
+def foreign_opus(rate: int, ms: int, layout: str) -> list[bytes]:
+    """1.2 seconds of a tone of 500 Hz."""
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = rate, layout, "s16"
+    encoder.options = {"application": "voip", "frame_duration": str(ms)}
+    encoder.open()
+    sound = (4000 * np.sin(2 * np.pi * 500 * np.arange(rate * 6 // 5) / rate)).astype(np.int16)
+    payloads = []
+    for part in np.repeat(sound, encoder.channels).reshape(-1, rate * ms // 1000 * encoder.channels):
+        frame = av.AudioFrame.from_ndarray(part.reshape(1, -1), "s16", layout)
+        frame.sample_rate = rate
+        payloads += [bytes(packet) for packet in encoder.encode(frame)]
+    return payloads
+
+
 class TestBetweenParties:
     """The same in both engines."""
 
@@ -167,6 +183,19 @@ class TestBetweenParties:
         assert loudness(room.recording()[1600:4000, 0], 500) == pytest.approx(4000, rel=0.15)
         assert len(room.tapped) == 30
         assert loudness(np.frombuffer(b"".join(room.tapped), np.int16)[1600:4000], 500) == pytest.approx(4000, rel=0.15)
+
+    @pytest.mark.parametrize("rate", [8000, 12_000, 16_000, 24_000, 48_000])
+    @pytest.mark.parametrize(("ms", "layout"), [(10, "mono"), (20, "mono"), (40, "mono"), (60, "mono"), (20, "stereo")])
+    def test_opus_of_any_bandwidth_and_length_is_heard(self, room: Room, rate: int, ms: int, layout: str) -> None:
+        """As FFmpeg encodes it: browsers speak it at 48 kHz, some of them in stereo."""
+        caller, listener = room.phone(Codec.OPUS), room.phone()
+        room.gain(listener, caller)
+        for payload in foreign_opus(rate, ms, layout):
+            caller.send(caller.packet(payload))
+            room.wait(ms)
+        room.wait(100)
+        assert loudness(listener.sound()[3200:7200], 500) == pytest.approx(4000, rel=0.15)
+        assert caller.timestamp - 0xFFFF0000 - caller.node == 57_600
 
     def test_opus_fills_a_gap_from_the_packet_behind_it(self, room: Room) -> None:
         caller = room.phone(Codec.OPUS)
