@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ class TestNothingIsLeftOver:
             engine.close_node(legs[2].node)
             until(lambda engine=engine: can_open(engine))  # type: ignore[misc]
             engine.close()
+
+    def test_nobody_can_tell_which_port_comes_next(self, engine: MediaEngine) -> None:
+        """Even, with the odd one above for RTCP (RFC 3550 section 11); at random, so that nobody sends to it ahead."""
+        ports = [engine.open_leg("127.0.0.1").port for _ in range(20)]
+        assert {port % 2 for port in ports} == {0}
+        assert len({later - port for port, later in pairwise(ports)}) > 10
 
     def test_an_address_that_is_not_ours(self, engine: MediaEngine) -> None:
         with pytest.raises(OSError):
