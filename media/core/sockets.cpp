@@ -80,7 +80,9 @@ Descriptor::~Descriptor() {
 
 PortPair open_ports(Address local, int low, int high) {
     const int first = low + low % 2, pairs = (high - first + 1) / 2;
-    static thread_local std::minstd_rand random{std::random_device{}()};
+    // Not from a generator: whoever sees a few ports could compute its state, and all ports that follow. Kept, because
+    // making one asks the processor its features: a trap in a VM.
+    static thread_local std::random_device random;
     const int start = pairs > 0 ? static_cast<int>(random() % static_cast<unsigned>(pairs)) : 0;
     for (int i = 0; i < pairs; ++i) {
         const int port = first + 2 * ((start + i) % pairs);

@@ -17,7 +17,7 @@ def open_ports(address: str, low: int, high: int) -> tuple[socket.socket, socket
     Raises OSError when no pair is free or the address is not ours.
     """
     pairs = list(range(low + low % 2, high, 2))
-    random.shuffle(pairs)
+    random.SystemRandom().shuffle(pairs)  # of a generator's numbers the next can be computed
     for port in pairs:
         rtp = _bind(address, port)
         rtcp = None if rtp is None else _bind(address, port + 1)
