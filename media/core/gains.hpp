@@ -69,4 +69,11 @@ inline bool mixed(const Node& source) {
     return false;
 }
 
+// Is what it plays sent to anybody? A recording hears it too, and so does a leg whose far end nobody knows yet.
+inline bool reaches(const Player& player) {
+    for (const Cell* cell = player.column; cell != nullptr; cell = cell->next_in_column)
+        if (cell->listener.kind == Kind::leg && cell->gain != 0 && as_leg(cell->listener).origin.known()) return true;
+    return false;
+}
+
 }  // namespace media::gains

@@ -41,7 +41,8 @@ struct Player : Node {
     std::size_t played = 0;  // samples of `first` that are out
     bool running = false;
     bool finishing = false;
-    std::int64_t heard = 0;  // samples of this run that had a listener
+    std::int64_t heard = 0;  // samples of this run that were sent to somebody …
+    int unsent = 0;          // … and those of the frame that may be yet
 
     void queue(Sound* sound) {
         (last == nullptr ? first : last->next) = sound;
@@ -68,20 +69,25 @@ struct Player : Node {
         return filled;
     }
 
+    // The frame went out to one of those who hear it; to the others it is the same.
+    void sent() { heard += std::exchange(unsent, 0); }
+
     bool fading() const { return tail_samples_ > 0; }
     bool sounding() const { return running || fading(); }
 
-    // Before everything is dropped: the next frame begins with a last 5 ms that die away, where something was sounding.
+    // Before everything is dropped: the next frame begins with a last 5 ms that die away, where something was sounding;
+    // returns how many samples are still to be sent.
     template <typename Discard>
-    void fade(Nanos now, Discard discard) {
-        if (!running || !audible_at(now)) return;
+    int fade(Nanos now, Discard discard) {
+        const int waiting = std::exchange(unsent, 0);
+        if (!running || !audible_at(now)) return 0;
         Frame next;
         const int real = std::min(read(next, discard), ramp_samples);
         for (int i = 0; i < real; ++i)
             tail_[static_cast<std::size_t>(i)] = saturate(scaled(next[static_cast<std::size_t>(i)], ramp(unity, 0, i)));
         tail_samples_ = real;
         tail_out_ = false;
-        if (column != nullptr) heard += real;
+        return real > 0 ? waiting + real : 0;
     }
 
     // True when there was a tail to add to the frame. It counts as sounding until everybody has taken that.

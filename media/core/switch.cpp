@@ -151,7 +151,8 @@ void Switch::finish(Player& player) {
 }
 
 void Switch::stop(Player& player) {
-    player.fade(now_, [this](Parcel* done) { output_.closed(*done); });
+    const int rest = player.fade(now_, [this](Parcel* done) { output_.closed(*done); });
+    if (gains::reaches(player)) player.heard += rest;
     player.drop_all([this](Parcel* done) { output_.closed(*done); });
     end_run(player);
 }

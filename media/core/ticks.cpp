@@ -40,7 +40,7 @@ void Switch::produce(Player& player, Nanos now) {
     player.framed = real > 0 || tail;
     player.framed_at = now;
     if (player.framed) record(player, sample_at(now), player.frame);
-    if (player.column != nullptr) player.heard += real;
+    player.unsent = real;
 }
 
 void Switch::consume(Node& node, Nanos now) {
@@ -67,6 +67,7 @@ bool Switch::mix(const Node& listener, Nanos now, Frame& mixed) const {
             continue;
         }
         heard = true;
+        if (listener.kind == Kind::leg && cell->source.kind == Kind::player) static_cast<Player&>(cell->source).sent();
         const Frame& frame = cell->source.frame;
         const int ramped = cell->from == cell->gain ? 0 : ramp_samples;
         for (int i = 0; i < ramped; ++i) sums[i] += scaled(frame[i], ramp(cell->from, cell->gain, i));

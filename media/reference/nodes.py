@@ -176,13 +176,15 @@ class Leg(Node):
 @dataclass(eq=False)
 class Player(Node):
     """Plays what is queued, without a gap. A run begins with ``play`` or ``finish`` and ends when the queue is dry
-    after ``finish``, or with ``stop``; ``heard`` counts the samples of this run that had a listener."""
+    after ``finish``, or with ``stop``; ``heard`` counts the samples of this run that were sent to somebody."""
 
     queue: deque[tuple[Samples, bool]] = field(default_factory=deque)
     played: int = 0
     running: bool = False
     finishing: bool = False
     heard: int = 0
+    unsent: int = 0
+    """Samples of the frame that nobody has been sent yet."""
     tail: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
     """What is still to die away after a stop."""
     _tail_out: bool = False
@@ -191,11 +193,18 @@ class Player(Node):
     def sounding(self) -> bool:
         return self.running or bool(len(self.tail))
 
-    def fade(self) -> None:
-        """Before everything is dropped: the next frame begins with a last 5 ms."""
+    def sent(self) -> None:
+        """The frame went out to one of those who hear it; to the others it is the same."""
+        self.heard += self.unsent
+        self.unsent = 0
+
+    def fade(self) -> int:
+        """Before everything is dropped: the next frame begins with a last 5 ms; returns how many samples are yet to
+        be sent."""
         last = self.read()[:RAMP]
         gains = UNITY * (RAMP - 1 - np.arange(len(last))) // RAMP
         self.tail, self._tail_out = saturate(last.astype(np.int32) * gains >> 12), False
+        return self.unsent + len(last) if len(last) else 0
 
     def add_tail(self, frame: Samples) -> Samples:
         """It counts as sounding until everybody has taken the frame that it was added to."""

@@ -160,9 +160,9 @@ class Switch(Core):
 
     def stop(self, player: int) -> None:
         found = self._find(player, Player)
-        if found.running and self._audible(found, self._now):
-            found.fade()
-            found.heard += len(found.tail) if any(True for _ in self._table.column(found)) else 0
+        rest = found.fade() if found.running and self._audible(found, self._now) else 0
+        found.heard += rest if self._table.reaches(found) else 0
+        found.unsent = 0
         found.queue.clear()
         found.played = 0
         self._end_run(found)

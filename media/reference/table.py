@@ -89,6 +89,11 @@ class Table:
         """Is this source part of anybody's mix?"""
         return any(self.mixes(listener) for listener, _ in self.column(source))
 
+    def reaches(self, player: Player) -> bool:
+        """Is what it plays sent to anybody? A recording hears it too, and so does a leg whose far end nobody knows."""
+        legs = (listener for listener, gain in self.column(player) if gain and isinstance(listener, Leg))
+        return any(leg.origin.remote is not None for leg in legs)
+
     def recorded(self, source: Node) -> Iterator[tuple[Side, int]]:
         """The recorder sides that hear this source, and when their gains were set."""
         return ((side, self._since[side, source]) for side, _ in self.column(source) if isinstance(side, Side))

@@ -172,8 +172,7 @@ class Ticks:
             node.frame, node.framed_at = (frame if len(real) or len(node.tail) else None), now
             if node.frame is not None:
                 self._record(node, now // SAMPLE_NS, node.frame)
-            if any(True for _ in self._table.column(node)):
-                node.heard += len(real)
+            node.unsent = len(real)
 
     def _consume(self, node: Node, now: int) -> None:
         if isinstance(node, Leg):
@@ -211,6 +210,8 @@ class Ticks:
             before, gain = self._table.take_ramp(listener, source)
             if self._audible(source, now) and source.frame is not None:
                 frames.append(ramped(source.frame, before, gain))
+                if isinstance(listener, Leg) and isinstance(source, Player):
+                    source.sent()
         return saturate(np.sum(frames, axis=0, dtype=np.int32)) if frames else None
 
     @staticmethod

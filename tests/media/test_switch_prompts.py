@@ -138,6 +138,36 @@ def test_stop_tells_what_was_heard(room: Room) -> None:
     assert len(caller.sound()) == 800
 
 
+@pytest.mark.parametrize("end", ["finished", "stopped"])
+@pytest.mark.parametrize("listener", ["a recording", "a recogniser", "a leg without an address", "nobody"])
+def test_what_is_sent_to_nobody_was_heard_by_nobody(room: Room, listener: str, end: str) -> None:
+    nodes = {
+        "a recording": room.switch.open_recorder()[0],
+        "a recogniser": room.switch.open_tap(),
+        "a leg without an address": room.switch.open_leg(1, 1, 1),
+    }
+    prompt = room.player(*(node for name, node in nodes.items() if name == listener))
+    room.switch.play(prompt, bytes(1600), False)
+    if end == "finished":
+        room.switch.finish(prompt)
+    room.wait(61)
+    if end == "stopped":
+        room.switch.stop(prompt)
+    room.wait(100)
+    assert [event.samples for event in room.of(PlayFinished)] == [0]
+
+
+def test_what_was_heard_begins_with_the_first_packet(room: Room) -> None:
+    caller = room.phone()
+    prompt = room.player(room.switch.open_recorder()[0])
+    room.switch.play(prompt, bytes(3200), False)
+    room.switch.finish(prompt)
+    room.wait(101)
+    room.gain(caller, prompt)
+    room.wait(300)
+    assert [event.samples for event in room.of(PlayFinished)] == [len(caller.sound())]
+
+
 def test_stop_of_an_idle_player_is_answered(room: Room) -> None:
     prompt = room.player(room.phone())
     room.switch.stop(prompt)
