@@ -85,17 +85,18 @@ void Switch::fall_silent(Leg& leg, const rtp::Packet& packet) {
 void Switch::relay(Leg& leg, const rtp::Packet& packet, Heard heard) {
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column)
         if (cell->listener.kind == Kind::leg && gains::feed(cell->listener).direct == &leg)
-            relay_to(as_leg(cell->listener), leg, packet, heard);
+            relay_to(*cell, leg, packet, heard);
 }
 
-void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard) {
+void Switch::relay_to(Cell& cell, Leg& source, const rtp::Packet& packet, Heard heard) {
+    Leg& listener = as_leg(cell.listener);
     if (!listener.origin.known()) return;
     const Outgoing::Feed feed{source.id, source.in.epoch};
     const bool event = heard.content == Content::event;
     const bool noise = heard.content == Content::comfort_noise;
     if ((noise && !listener.format.comfort_noise) || (event && listener.format.digit_payload_type < 0))
         return listener.out.skip(feed, packet);
-    catch_up(listener, source);
+    if (listener.out.mixing()) catch_up(listener, source, std::exchange(cell.from, cell.gain));
     const std::uint32_t played = event ? event_ticks(source, packet) : 0;
     const std::uint32_t length = event || noise ? 0 : ticks(heard.codec, packet.payload);
     auto header = listener.out.relay(feed, packet, played, length, now_);
@@ -115,12 +116,13 @@ void Switch::relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Hea
     send(listener, *header, packet.payload.size());
 }
 
-// Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once. Of Opus, whose
-// shortest frame is 2.5 ms, less than that is left out.
-void Switch::catch_up(Leg& listener, const Leg& source) {
-    if (!listener.out.mixing()) return;
+// Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once, and its level
+// with it from the mix's to that of the relay. Of Opus, whose shortest frame is 2.5 ms, less than that is left out.
+void Switch::catch_up(Leg& listener, const Leg& source, Gain from) {
     std::array<Sample, JitterBuffer::longest + rtp::max_payload> room;
     auto rest = source.jitter.rest(sample_at(now_), room);
+    for (std::size_t i = 0; i < std::min<std::size_t>(rest.size(), ramp_samples); ++i)
+        room[i] = saturate(scaled(room[i], ramp(from, unity, static_cast<int>(i))));
     while (const std::size_t fits = listener.coder->fits(rest.size())) {
         const auto samples = rest.first(fits);
         rest = rest.subspan(fits);

@@ -114,8 +114,11 @@ void Switch::set_gain(Cell& cell) {
     }
     if (cell.gain == 0 && cell.from == 0) output_.closed(cell);
     else gains::link(cell);
-    // Who is relayed is heard whole, and a mix that follows goes on from there.
-    if (const Leg* const direct = gains::feed(listener).direct; direct != nullptr && listener.kind != Kind::side) {
+    // Who is relayed is heard whole, and a mix that follows goes on from there. Whom the listener heard in a mix until now
+    // is brought to that level by the first packet that is relayed.
+    const bool mixing = listener.kind == Kind::leg && as_leg(listener).out.mixing();
+    const Leg* const direct = gains::feed(listener).direct;
+    if (direct != nullptr && !mixing && listener.kind != Kind::side) {
         Cell& relayed = *gains::find(listener, *direct);
         relayed.from = relayed.gain;
     }
@@ -128,7 +131,7 @@ Gain Switch::faded_from(const Cell& cell, const Cell* old) const {
     const bool records = cell.listener.kind == Kind::side;
     if (old == nullptr) return sounds(cell.source) ? 0 : cell.gain;
     if (records) return sounds(cell.source) ? old->from : cell.gain;
-    if (cell.gain != 0 && gains::feed(cell.listener).direct == &cell.source) return old->gain;
+    if (cell.gain != 0 && gains::feed(cell.listener).direct == &cell.source) return old->from;
     return gains::mixes(cell.listener) && cell.source.audible_at(now_) ? old->from : cell.gain;
 }
 

@@ -77,8 +77,8 @@ class Switch {
     void refuse_stranger(Leg& leg, Address from);
     void refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from);
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
-    void relay_to(Leg& listener, Leg& source, const rtp::Packet& packet, Heard heard);
-    void catch_up(Leg& listener, const Leg& source);
+    void relay_to(Cell& cell, Leg& source, const rtp::Packet& packet, Heard heard);
+    void catch_up(Leg& listener, const Leg& source, Gain from);
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
     void fall_silent(Leg& leg, const rtp::Packet& packet);
     void tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples);

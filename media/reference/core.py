@@ -14,7 +14,7 @@ import numpy as np
 from media.engine import Codec
 from media.reference import rtcp
 from media.reference.coders import coder, ticks
-from media.reference.levels import Samples
+from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Address, Leg
 from media.reference.rtp import Packet, TelephoneEvent
 from media.reference.streams import SAMPLE_NS, Order
@@ -122,7 +122,8 @@ class Core(Ticks):
             if (noise and not listener.comfort_noise) or (event and listener.digit_payload_type < 0):
                 listener.out.skip(feed, packet)
                 continue
-            self._catch_up(listener, source)
+            if listener.out.mixing:
+                self._catch_up(listener, source)
             heard = self._event_ticks(source, packet) if event else 0
             length = ticks(content, packet.payload) if isinstance(content, Codec) else 0
             renumbered = listener.out.relay(feed, packet, heard, length, self._now)
@@ -136,10 +137,9 @@ class Core(Ticks):
             self._send(listener, renumbered, payload, content if isinstance(content, str) else "audio")
 
     def _catch_up(self, listener: Leg, source: Leg) -> None:
-        """Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once."""
-        if not listener.out.mixing:
-            return
-        rest = source.jitter.rest(self._now // SAMPLE_NS)
+        """Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once, and its
+        level with it from the mix's to that of the relay."""
+        rest = saturate(ramped(source.jitter.rest(self._now // SAMPLE_NS), *self._table.take_ramp(listener, source)))
         while fits := listener.coder.fits(len(rest)):
             samples, rest = rest[:fits], rest[fits:]
             payload = listener.coder.encode(samples)

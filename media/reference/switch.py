@@ -118,7 +118,8 @@ class Switch(Core):
             raise ValueError("a gain is 0…16")
         level = math.floor(gain * UNITY + 0.5)
         self._table.set(hears, sounds, level, self._now, before=self._faded_from(hears, sounds, level))
-        if not isinstance(hears, Side):
+        # Whom the listener heard in a mix until now is brought to the relay's level by the first packet of that.
+        if not isinstance(hears, Side) and not (isinstance(hears, Leg) and hears.out.mixing):
             self._table.settle(hears)
         self._wake_with_sources(hears)
 
@@ -128,11 +129,11 @@ class Switch(Core):
         known = self._table.cell(listener, source)
         if known is None:
             return 0 if self._sounds(source) else gain
-        old, before = known
+        _, before = known
         if isinstance(listener, Side):
             return before if self._sounds(source) else gain
         if gain and self._table.direct(listener) is source:
-            return old
+            return before
         return before if self._table.mixes(listener) and self._audible(source, self._now) else gain
 
     def _sounds(self, source: Node) -> bool:

@@ -89,6 +89,38 @@ def test_a_relay_that_becomes_softer_does_so_in_5_ms(room: Room) -> None:
     assert (np.diff(between) <= 0).all()
 
 
+@pytest.mark.parametrize("before", [0.25, 2.0])
+def test_a_mix_that_becomes_a_relay_changes_its_level_in_5_ms(room: Room, before: float) -> None:
+    """What is left in the jitter buffer goes out at once; the relay that follows passes bit for bit."""
+    caller, listener = room.phone(), room.phone()
+    room.gain(listener, caller, before)
+    for number in range(40):
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(3)
+        if number == 20:
+            room.gain(listener, caller)
+        room.wait(17)
+    heard = listener.sound()[1600:]
+    low, high = sorted((before * 8000, 8000.0))
+    between = heard[(heard > 1.05 * low) & (heard < 0.95 * high)]
+    assert 25 < len(between) < 40
+    assert (np.diff(between) * (1 - before) >= 0).all()
+    assert (heard[-160:] == heard[-1]).all()
+
+
+def test_a_level_that_nobody_has_heard_yet_is_not_gone_on_from(room: Room) -> None:
+    caller, listener = room.phone(), room.phone()
+    room.gain(listener, caller, 0.25)
+    for _ in range(20):
+        caller.say(np.full(160, 8000, np.int16))
+        room.wait(20)
+    listener.heard.clear()
+    room.gain(listener, caller)  # would be relayed, but turns back before anything comes
+    room.gain(listener, caller, 0.25)
+    room.wait(20)
+    assert listener.sound().max() < 2200
+
+
 def test_who_was_relayed_goes_on_as_loud_when_others_join(room: Room) -> None:
     caller, listener, other = room.phone(), room.phone(), room.phone()
     caller.say(np.full(160, 8000, np.int16))
