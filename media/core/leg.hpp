@@ -164,6 +164,7 @@ struct Leg : Node {
     Outgoing out;
     LegCounters counters;
     SampleClock clock;
+    std::uint32_t heard_until = 0;  // on the sender's clock, behind the newest audio or key
     Placement timeline{2400 - 160, 480};  // for recordings: what comes 280 ms late still finds its place
     // … to here.
     ComfortNoise noise, recorded_noise;

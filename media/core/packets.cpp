@@ -10,6 +10,13 @@ std::uint32_t event_ticks(const Leg& leg, const rtp::Packet& packet) {
     return duration * static_cast<std::uint32_t>(clock_ratio(leg.format.codec) / leg.format.digit_ratio);
 }
 
+// Has audio been lost before this packet? What is missing may have been packets of a key, which take time of their own or
+// none: audio that was lost has left room for itself.
+bool lost_audio(const Leg& leg, const rtp::Packet& packet) {
+    const auto length = static_cast<std::int32_t>(ticks(leg.format.codec, packet.payload));
+    return leg.in.missing > 0 && rtp::ahead(packet.timestamp, leg.heard_until) >= length;
+}
+
 // Durations count in the clock of each side's own telephone-event (RFC 4733 section 2.3.5).
 void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to) {
     for (std::size_t at = 0; at < from.size(); at += event_size, to += event_size) {
@@ -145,6 +152,8 @@ void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
 }
 
 void Switch::digit(Leg& leg, const rtp::Packet& packet) {
+    const std::uint32_t sounded = packet.timestamp + event_ticks(leg, packet);
+    if (rtp::ahead(sounded, leg.heard_until) > 0) leg.heard_until = sounded;
     const auto key = leg.digits_in.receive(packet.ssrc, packet.timestamp, read_event(packet.payload));
     if (!key) return;
     output_.event({Event::Type::digit, leg.id, *key});
@@ -162,14 +171,16 @@ void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order 
     const std::uint32_t timestamp = leg.clock.samples(packet.timestamp, clock_ratio(codec));
     if (order == Order::newest) leg.in.time(timestamp, sample_at(now_));
     const std::span<Sample> room(decoded_);
-    if (order == Order::newest && leg.in.missing > 0 && codec == leg.format.codec) {
+    const bool recover = order == Order::newest && codec == leg.format.codec && lost_audio(leg, packet);
+    if (recover) {
         const std::size_t recovered = leg.coder->recover(packet.payload, room);
         sound(leg, timestamp - static_cast<std::uint32_t>(recovered), room.first(recovered), order);
     }
     const std::size_t count = leg.decode(packet.payload, codec, room);
     if (count == 0) leg.counters.malformed.add(1);
+    if (order == Order::newest) leg.heard_until = packet.timestamp + ticks(codec, packet.payload);
     sound(leg, timestamp, room.first(count), order);
-    if (is_wide(codec)) tap_wide(leg, timestamp, packet.payload);
+    if (is_wide(codec)) tap_wide(leg, timestamp, packet.payload, recover);
 }
 
 // Samples of a leg, and where they belong on its sender's clock, for everybody who does not get them by relay.
@@ -199,7 +210,7 @@ void Switch::tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samp
 }
 
 // The whole band of a codec that has one, for the taps that want it.
-void Switch::tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload) {
+void Switch::tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload, bool recover) {
     bool wanted = false;
     for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column)
         wanted = wanted || (taps(*cell, leg) && static_cast<Tap&>(cell->listener).scale == 2);
@@ -216,7 +227,7 @@ void Switch::tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload) {
     };
     std::array<Sample, 2 * rtp::max_payload> room;
     Coder& coder = *leg.coder->wide();
-    const std::size_t recovered = lost ? coder.recover(payload, room) : 0;
+    const std::size_t recovered = recover ? coder.recover(payload, room) : 0;
     give(timestamp - static_cast<std::uint32_t>(recovered / 2), std::span(room).first(recovered));
     const std::size_t count = coder.decode(payload, room);
     give(timestamp, std::span(room).first(count));

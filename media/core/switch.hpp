@@ -82,7 +82,7 @@ class Switch {
     void distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order);
     void fall_silent(Leg& leg, const rtp::Packet& packet);
     void tap(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples);
-    void tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload);
+    void tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload, bool recover);
     void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);
     void send(Leg& leg, rtp::Header header, std::size_t payload_size);

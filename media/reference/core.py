@@ -16,7 +16,7 @@ from media.reference import rtcp
 from media.reference.coders import coder, ticks
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Address, Leg
-from media.reference.rtp import Packet, TelephoneEvent
+from media.reference.rtp import Packet, TelephoneEvent, ahead
 from media.reference.streams import SAMPLE_NS, Order
 from media.reference.tap import Tap
 from media.reference.ticks import Ticks
@@ -137,8 +137,8 @@ class Core(Ticks):
             self._send(listener, renumbered, payload, content if isinstance(content, str) else "audio")
 
     def _catch_up(self, listener: Leg, source: Leg) -> None:
-        """Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once, and its
-        level with it from the mix's to that of the relay."""
+        """Who heard the source in a mix heard it a jitter buffer later: what is still in there goes out at once, and
+        its level with it from the mix's to that of the relay."""
         rest = saturate(ramped(source.jitter.rest(self._now // SAMPLE_NS), *self._table.take_ramp(listener, source)))
         while fits := listener.coder.fits(len(rest)):
             samples, rest = rest[:fits], rest[fits:]
@@ -151,6 +151,9 @@ class Core(Ticks):
         return TelephoneEvent.parse(packet.payload).duration * (leg.codec.clock_rate // 8000 // leg.digit_ratio)
 
     def _digit(self, source: Leg, packet: Packet) -> None:
+        sounded = packet.timestamp + self._event_ticks(source, packet)
+        if ahead(sounded, source.heard_until, 32) > 0:
+            source.heard_until = sounded
         key = source.digits_in.receive(packet)
         if key is None:
             return
@@ -166,15 +169,25 @@ class Core(Ticks):
         timestamp = source.clock.samples(packet.timestamp, codec.clock_rate // 8000)
         if order is Order.NEWEST:
             source.incoming.time(timestamp, self._now // SAMPLE_NS)
-        if order is Order.NEWEST and source.incoming.missing and codec is source.codec:
+        recover = order is Order.NEWEST and codec is source.codec and self._lost_audio(source, packet)
+        if recover:
             recovered = source.coder.recover(packet.payload)
             self._sound(source, timestamp - len(recovered), recovered, order)
         samples = (source.coder if codec is source.codec else coder(codec)).decode(packet.payload)
         if not len(samples):
             source.malformed += 1
+        if order is Order.NEWEST:
+            source.heard_until = packet.timestamp + ticks(codec, packet.payload)
         self._sound(source, timestamp, samples, order)
         if source.wide is not None and codec is source.codec:
-            self._tap_wide(source, timestamp, packet.payload)
+            self._tap_wide(source, timestamp, packet.payload, recover=recover)
+
+    @staticmethod
+    def _lost_audio(source: Leg, packet: Packet) -> bool:
+        """Has audio been lost before this packet? What is missing may have been packets of a key, which take time of
+        their own or none: audio that was lost has left room for itself."""
+        room = ahead(packet.timestamp, source.heard_until, 32)
+        return source.incoming.missing > 0 and room >= ticks(source.codec, packet.payload)
 
     def _sound(self, source: Leg, timestamp: int, samples: Samples, order: Order) -> None:
         """Samples of a leg, and where they belong on its sender's clock, for all who do not get them by relay."""
@@ -196,12 +209,12 @@ class Core(Ticks):
             keys = source.tones.hear(timestamp & 0xFFFFFFFF, lost, samples.tobytes())
             self._events += [("DigitPressed", source.id, key, True) for key in keys]
 
-    def _tap_wide(self, source: Leg, timestamp: int, payload: bytes) -> None:
+    def _tap_wide(self, source: Leg, timestamp: int, payload: bytes, *, recover: bool) -> None:
         """The whole band of a codec that has one, for the taps that want it."""
         wanting = [tap for tap in self._taps(source) if tap.scale == 2]
         if not wanting or source.wide is None:
             return
-        recovered = source.wide.recover(payload) if source.incoming.missing else b""
+        recovered = source.wide.recover(payload) if recover else b""
         pieces = {timestamp - len(recovered) // 4: recovered, timestamp: source.wide.decode(payload)}
         for begin, pcm in pieces.items():
             for tap in wanting:

@@ -134,6 +134,8 @@ class Leg(Node):
     tones: ToneDigits | None = None
     """Listens for keys in the audio, where the far end has no telephone-events. From the native module: spandsp's."""
     clock: SampleClock = field(default_factory=SampleClock)
+    heard_until: int = 0
+    """On the sender's clock, behind the newest audio or key."""
     packing: Packing = field(default_factory=Packing)
     origin: Origin = field(default_factory=Origin)
     incoming: Incoming = field(default_factory=Incoming)

@@ -209,6 +209,30 @@ class TestBetweenParties:
         assert len(room.tapped) == 40
         assert loudness(np.frombuffer(room.tapped[20], np.int16), 500) > 1000
 
+    @pytest.mark.parametrize("pause", [0, 1280], ids=["beside the audio", "in place of the audio"])
+    def test_a_lost_key_is_no_gap_to_be_filled(self, room: Room, pause: int) -> None:
+        """The packet behind it tells once more what was said before it."""
+        caller = room.phone(Codec.OPUS)
+        file, _ = room.switch.open_recorder()
+        taps = [room.switch.open_tap(20, rate) for rate in (8000, 16_000)]
+        for node in (file, *taps):
+            room.gain(node, caller)
+        for number in range(40):
+            caller.say(tone(500, 160, 8000, start=160 * number))
+            if number == 20:
+                if pause:
+                    caller.send(caller.event(5, pause, end=True))
+                caller.event(5, pause, end=True)  # this one is lost
+                caller.timestamp += pause * 6
+                room.wait(pause / 8)
+            room.wait(20)
+        room.switch.close_node(file)
+        left = room.recording()[:, 0].astype(int)
+        assert abs(left).max() < 10_000
+        if pause:
+            assert abs(left[3460 : 3360 + pause]).max() < 200
+            assert all(len(room.positions[tap]) == 40 + pause // 160 for tap in taps)
+
     def test_an_opus_clock_that_wraps_is_no_jump(self, room: Room) -> None:
         caller = room.phone(Codec.OPUS)
         caller.timestamp = 2**32 - 10 * 960
