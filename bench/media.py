@@ -118,8 +118,9 @@ async def relay(terms: Terms) -> dict[str, float]:
 async def floor(terms: Terms) -> dict[str, float]:
     """What the kernel alone takes for 400 calls on this machine: no server's relay can cost less."""
     here = "127.0.0.1"
-    calls = [rtp.Bridged((mediahost.CALLERS, port), (here, port), (mediahost.AGENTS, port), (here, port + 1))
-             for port in range(mediahost.FIRST_PORT, mediahost.FIRST_PORT + 2 * CALLS, 2)]
+    calls = [rtp.Bridged(mediahost.far_end(mediahost.CALLERS, number), (here, mediahost.FIRST_PORT + 2 * number),
+                         mediahost.far_end(mediahost.AGENTS, number), (here, mediahost.FIRST_PORT + 2 * number + 1))
+             for number in range(CALLS)]
     spent = await rtp.forwarded(calls, terms.seconds, core=min(cores()), load_core=max(cores()))
     note(f"{CALLS} calls forwarded unread: CPU ms per call-second {1000 * spent / CALLS:.3f}")
     return {"floor400_cpu_ms_per_call_s": 1000 * spent / CALLS}

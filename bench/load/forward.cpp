@@ -4,54 +4,30 @@
 // without its work. Says "ready", then measures its own processor time for --seconds from the first packet on, and
 // prints {"packets": …, "seconds": …, "cpu": …}. No other server on the same kernel can cost less than this.
 
-#include <arpa/inet.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <iostream>
 #include <sstream>
-#include <string>
 #include <vector>
+
+#include "common.hpp"
+
+using namespace bench;
 
 namespace {
 
-using Nanoseconds = std::int64_t;
-constexpr Nanoseconds second = 1'000'000'000, round_time = 150'000;
-
-Nanoseconds read_clock(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return now.tv_sec * second + now.tv_nsec;
-}
-
-sockaddr_in parse_address(const std::string& text) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    const auto colon = text.find(':');
-    if (colon == std::string::npos || inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1) {
-        std::fprintf(stderr, "forward: '%s' is no address; ip:port would be right\n", text.c_str());
-        std::exit(2);
-    }
-    address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1)));
-    return address;
-}
+constexpr Nanoseconds round_time = 150'000;
 
 int open_socket(const std::string& local, const std::string& remote) {
     const auto here = parse_address(local), there = parse_address(remote);
     const int made = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     if (bind(made, reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0 ||
         connect(made, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) {
-        std::fprintf(stderr, "forward: %s to %s: %s\n", local.c_str(), remote.c_str(), strerror(errno));
-        std::exit(2);
+        fail(local + " to " + remote + ": " + strerror(errno));
     }
     return made;
 }
@@ -68,11 +44,6 @@ std::vector<int> open_calls(std::istream& lines) {
         sockets.push_back(open_socket(to_agent, agent));
     }
     return sockets;
-}
-
-void sleep_until(Nanoseconds moment) {
-    const timespec at{moment / second, moment % second};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
 }
 
 }  // namespace

@@ -26,11 +26,18 @@ from media.native import NativeEngine
 
 CALLERS, AGENTS, SUPERVISORS = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 FIRST_PORT = 20_000
+GATEWAY_PORTS = 16
+"""So many for the calls of each side, as behind a gateway: what far ends cost is not the engine's."""
 FRAME = bytes(320)
 TAP_MS = 40
 """As telephony taps a caller for the recogniser."""
 _TIMESTAMP = 35
 """SO_TIMESTAMPNS, which the socket module does not name."""
+
+
+def far_end(ip: str, number: int) -> Address:
+    """Where call ``number`` comes from and goes to."""
+    return ip, FIRST_PORT + 2 * (number % GATEWAY_PORTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Host:
     def _leg(self, ip: str, number: int) -> tuple[Node, Address, Address]:
         """The node, the far end's address and ours."""
         leg = self.engine.open_leg("127.0.0.1")
-        far = (ip, FIRST_PORT + 2 * number)
+        far = far_end(ip, number)
         self.engine.set_codec(leg.node, Codec.PCMA, payload_type=8, digit_payload_type=101)
         self.engine.set_remote(leg.node, *far)
         return leg.node, far, ("127.0.0.1", leg.port)

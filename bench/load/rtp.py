@@ -76,7 +76,8 @@ class Load:
 def build(name: str = "rtpload") -> Path:
     """Compile where the binary is missing or older than its source. CalledProcessError carries the compiler's words."""
     source, binary = SOURCES / f"{name}.cpp", BINARIES / name
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+    newest = max(path.stat().st_mtime for path in (source, *SOURCES.glob("*.hpp")))
+    if not binary.exists() or binary.stat().st_mtime < newest:
         binary.parent.mkdir(exist_ok=True)
         fresh = binary.with_suffix(f".{os.getpid()}")
         subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", fresh, source], check=True)

@@ -7,36 +7,36 @@
 // the agent's end, and the other way round. The payload carries the sender's CLOCK_MONOTONIC time, so it must pass
 // bit for bit (same codec on both legs, no mixing). Prints one JSON object. Usage: rtpload [--seconds S] [--warmup S]
 //
-// What is due is sent in rounds of 100 us, so that one core can play a thousand calls and more.
+// Many ends may have the same local address, as calls behind one gateway have: they share its socket. On one machine
+// whoever sends pays for what the receiving side's kernel does, and hundreds of sockets that each get a packet in 20 ms
+// are memory that has gone cold; a far end that is another machine costs the sender nothing.
 //
-// All sockets have the same period, so the sending order is a circle: packet i leaves end i mod N at start + i * step.
+// What is due is sent in rounds of 100 us, so that one core can play a thousand calls and more. All ends have the same
+// period, so the sending order is a circle: packet i leaves end i mod N at start + i * step.
 
-#include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <iostream>
+#include <map>
 #include <sstream>
-#include <string>
 #include <vector>
+
+#include "common.hpp"
+
+using namespace bench;
 
 namespace {
 
-using Nanoseconds = std::int64_t;
-constexpr Nanoseconds second = 1'000'000'000, frame = 20'000'000;
+constexpr Nanoseconds frame = 20'000'000;
 /// The kernel stamps what arrives, so it may wait; and who sends to us need not wake us, as with a network in between.
 constexpr Nanoseconds pause = 100'000, reading = 2'000'000;
 constexpr std::uint32_t magic = 0x484f544c;
-constexpr std::size_t header_size = 12, payload_size = 160;
+constexpr std::size_t header_size = 12, payload_size = 160, together = 32;
 
 /// What every payload begins with. Host byte order: the same machine reads it back.
 struct Stamp {
@@ -48,12 +48,17 @@ struct Stamp {
 
 /// One side of one call.
 struct End {
-    int socket = -1;
+    int socket = -1;  ///< perhaps that of others too
+    sockaddr_in remote{};
     std::uint64_t packets = 0, sent = 0, received = 0, expected = 0;  ///< packets: with those that are not counted
     bool mixed = false;
     std::uint32_t first_timestamp = 0;  ///< of what a mixed end hears
     std::uint16_t first_sequence = 0, last_sequence = 0;
     std::vector<Nanoseconds> against_clock;
+
+    bool hears(int here, const sockaddr_in& from) const {
+        return socket == here && remote.sin_port == from.sin_port && remote.sin_addr.s_addr == from.sin_addr.s_addr;
+    }
 };
 
 struct Totals {
@@ -63,57 +68,68 @@ struct Totals {
     std::vector<Nanoseconds> delay, lateness, mixed_late;
 };
 
-Nanoseconds read_clock(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return now.tv_sec * second + now.tv_nsec;
-}
-
-[[noreturn]] void fail(const std::string& problem) {
-    std::cerr << "rtpload: " << problem << '\n';
-    std::exit(2);
-}
-
-sockaddr_in parse_address(const std::string& text) {
-    const auto colon = text.find(':');
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    if (colon == std::string::npos || inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1)
-        fail("'" + text + "' is no address; ip:port would be right");
-    address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1)));
-    return address;
-}
-
-End open_end(const std::string& local, const std::string& remote) {
-    const auto here = parse_address(local), there = parse_address(remote);
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1, room = 1 << 20;
-    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0) fail("cannot bind " + local + ": " + strerror(errno));
-    if (connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) fail("cannot reach " + remote + ": " + strerror(errno));
-    End end;
-    end.socket = fd;
-    return end;
-}
-
-/// Even ends are callers, odd ones agents; 2k and 2k+1 are one call. Supervisors stand behind them all.
-std::vector<End> open_calls(std::istream& lines) {
-    std::vector<End> ends, supervisors;
-    std::string line;
-    while (std::getline(lines, line)) {
-        std::istringstream words(line);
-        std::array<std::string, 4> a;
-        if (!(words >> a[0] >> a[1] >> a[2] >> a[3])) fail("'" + line + "': four ip:port would be right");
-        ends.push_back(open_end(a[0], a[1]));
-        ends.push_back(open_end(a[2], a[3]));
-        if (!(words >> a[0] >> a[1])) continue;
-        supervisors.push_back(open_end(a[0], a[1]));
-        for (End* end : {&supervisors.back(), &ends.back(), &ends[ends.size() - 2]}) end->mixed = true;
+/// The ends of all calls: even ones are callers, odd ones agents, 2k and 2k+1 are one call; supervisors stand behind.
+class Ends {
+  public:
+    explicit Ends(std::istream& lines) {
+        std::vector<End> supervisors;
+        for (std::string line; std::getline(lines, line);) {
+            std::istringstream words(line);
+            std::array<std::string, 4> a;
+            if (!(words >> a[0] >> a[1] >> a[2] >> a[3])) fail("'" + line + "': four ip:port would be right");
+            all.push_back(open(a[0], a[1]));
+            all.push_back(open(a[2], a[3]));
+            if (!(words >> a[0] >> a[1])) continue;
+            supervisors.push_back(open(a[0], a[1]));
+            for (End* end : {&supervisors.back(), &all.back(), &all[all.size() - 2]}) end->mixed = true;
+        }
+        if (all.empty()) fail("no calls on stdin");
+        all.insert(all.end(), supervisors.begin(), supervisors.end());
+        for (End& end : all)
+            if (end.mixed) mixed_[{end.socket, end.remote.sin_addr.s_addr, end.remote.sin_port}] = &end;
     }
-    if (ends.empty()) fail("no calls on stdin");
-    ends.insert(ends.end(), supervisors.begin(), supervisors.end());
-    return ends;
-}
+
+    std::vector<int> sockets() const {
+        std::vector<int> found;
+        for (const auto& [local, socket] : sockets_) found.push_back(socket);
+        return found;
+    }
+
+    End* mixed_at(int socket, const sockaddr_in& from) {
+        const auto found = mixed_.find({socket, from.sin_addr.s_addr, from.sin_port});
+        return found == mixed_.end() ? nullptr : found->second;
+    }
+
+    std::size_t calls() const {
+        const auto mixed = static_cast<std::size_t>(std::ranges::count_if(all, &End::mixed));
+        return (all.size() - mixed) / 2 + mixed / 3;
+    }
+
+    std::vector<End> all;
+
+  private:
+    End open(const std::string& local, const std::string& remote) {
+        End end;
+        end.remote = parse_address(remote);
+        const auto [place, fresh] = sockets_.try_emplace(local, -1);
+        if (fresh) place->second = bound(local);
+        end.socket = place->second;
+        return end;
+    }
+
+    static int bound(const std::string& local) {
+        const auto here = parse_address(local);
+        const int made = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1, room = 4 << 20;
+        setsockopt(made, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+        setsockopt(made, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+        if (bind(made, reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0)
+            fail("cannot bind " + local + ": " + strerror(errno));
+        return made;
+    }
+
+    std::map<std::string, int> sockets_;
+    std::map<std::tuple<int, std::uint32_t, std::uint16_t>, End*> mixed_;
+};
 
 void send_packet(End& end, std::uint32_t index, Nanoseconds due, bool counted, Totals& totals) {
     std::array<unsigned char, header_size + payload_size> packet;
@@ -128,24 +144,13 @@ void send_packet(End& end, std::uint32_t index, Nanoseconds due, bool counted, T
     const Nanoseconds now = read_clock(CLOCK_MONOTONIC);
     const Stamp stamp{magic, index, counted ? end.sent : UINT64_MAX, now};
     std::memcpy(&packet[header_size], &stamp, sizeof stamp);
-    if (send(end.socket, packet.data(), packet.size(), 0) < 0) ++totals.unsent;
+    if (sendto(end.socket, packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&end.remote), sizeof end.remote) < 0)
+        ++totals.unsent;
     ++end.packets;
     if (!counted) return;
     ++end.sent;
     totals.sent += !end.mixed;
     totals.lateness.push_back(now - due);
-}
-
-/// The kernel stamps arrival in wall time; both clocks read now turn it into monotonic time. So a late wake-up of this
-/// program does not count as delay.
-Nanoseconds arrival(msghdr& message, Nanoseconds now, Nanoseconds wall) {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part))
-        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS) {
-            timespec at{};
-            std::memcpy(&at, CMSG_DATA(part), sizeof at);
-            return now - (wall - (at.tv_sec * second + at.tv_nsec));
-        }
-    return now;
 }
 
 /// A packet of a mix: its place by RTP timestamp against its arrival.
@@ -173,43 +178,73 @@ void count_mixed(std::vector<End>& ends, Totals& totals) {
     }
 }
 
-void receive_packets(std::vector<End>& ends, std::uint32_t index, Totals& totals) {
-    End& end = ends[index];
-    std::array<unsigned char, 2048> buffer;
-    std::array<char, 256> control;
-    for (;;) {
-        iovec part{buffer.data(), buffer.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        const ssize_t size = recvmsg(end.socket, &message, 0);
-        if (size < 0) {
-            if (errno == ECONNREFUSED) continue;  // the far side is not there yet, or no longer
-            return;
-        }
-        const Nanoseconds now = read_clock(CLOCK_MONOTONIC), wall = read_clock(CLOCK_REALTIME);
-        if (end.mixed) {
-            const Nanoseconds arrived = arrival(message, now, wall);
-            if (arrived >= totals.counted_from && size > static_cast<ssize_t>(header_size))
-                receive_mixed(end, buffer.data(), arrived);
-            continue;
-        }
+/// What came to one socket, many packets a system call.
+class Ear {
+  public:
+    Ear(Ends& ends, Totals& totals) : ends_(ends), totals_(totals) {}
+
+    void receive(int socket) {
+        int count;
+        do {
+            for (std::size_t i = 0; i < together; ++i) {
+                parts_[i] = {packets_[i].data(), packets_[i].size()};
+                messages_[i].msg_hdr = {&from_[i], sizeof from_[i], &parts_[i], 1, control_[i].data(), control_[i].size(), 0};
+            }
+            count = recvmmsg(socket, messages_.data(), together, 0, nullptr);
+            if (count < 0) return;
+            now_ = read_clock(CLOCK_MONOTONIC), wall_ = read_clock(CLOCK_REALTIME);
+            for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) take(socket, i);
+        } while (count == together);
+    }
+
+  private:
+    /// The kernel stamps arrival in wall time; both clocks read now turn it into monotonic time. So a late wake-up of
+    /// this program does not count as delay.
+    Nanoseconds arrival(msghdr& message) const {
+        for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part))
+            if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS) {
+                timespec at{};
+                std::memcpy(&at, CMSG_DATA(part), sizeof at);
+                return now_ - (wall_ - (at.tv_sec * second + at.tv_nsec));
+            }
+        return now_;
+    }
+
+    void take(int socket, std::size_t which) {
+        const std::size_t size = messages_[which].msg_len;
+        const Nanoseconds arrived = arrival(messages_[which].msg_hdr);
         Stamp stamp{};
-        if (static_cast<std::size_t>(size) >= header_size + sizeof stamp) std::memcpy(&stamp, &buffer[header_size], sizeof stamp);
-        if (stamp.magic != magic) {
-            ++totals.foreign;  // silence of the server, or a payload that did not pass bit for bit
-        } else if (stamp.end != (index ^ 1)) {
-            ++totals.misrouted;
-        } else if (stamp.number != UINT64_MAX) {
-            ++totals.received;
-            totals.reordered += stamp.number < end.expected;
-            end.expected = stamp.number + 1;
-            totals.delay.push_back(arrival(message, now, wall) - stamp.sent);
+        if (size >= header_size + sizeof stamp) std::memcpy(&stamp, &packets_[which][header_size], sizeof stamp);
+        if (End* const mixed = ends_.mixed_at(socket, from_[which])) {
+            if (arrived >= totals_.counted_from && size > header_size) receive_mixed(*mixed, packets_[which].data(), arrived);
+        } else if (stamp.magic == magic) {
+            take_stamped(socket, from_[which], stamp, arrived);
+        } else {
+            ++totals_.foreign;  // silence of the server, or a payload that did not pass bit for bit
         }
     }
-}
+
+    void take_stamped(int socket, const sockaddr_in& from, const Stamp& stamp, Nanoseconds arrived) {
+        if ((stamp.end ^ 1) >= ends_.all.size() || !ends_.all[stamp.end ^ 1].hears(socket, from)) {
+            ++totals_.misrouted;
+        } else if (stamp.number != UINT64_MAX) {
+            End& end = ends_.all[stamp.end ^ 1];
+            ++totals_.received;
+            totals_.reordered += stamp.number < end.expected;
+            end.expected = stamp.number + 1;
+            totals_.delay.push_back(arrived - stamp.sent);
+        }
+    }
+
+    Ends& ends_;
+    Totals& totals_;
+    Nanoseconds now_ = 0, wall_ = 0;
+    std::array<mmsghdr, together> messages_{};
+    std::array<iovec, together> parts_{};
+    std::array<sockaddr_in, together> from_{};
+    std::array<std::array<char, 64>, together> control_{};
+    std::array<std::array<unsigned char, 512>, together> packets_;
+};
 
 /// The share of all packets, relayed and mixed, that came and were not more than `limit` late.
 double share_within(const Totals& totals, Nanoseconds limit) {
@@ -232,48 +267,29 @@ void print_quantiles(const char* name, std::vector<Nanoseconds> values) {
                 quantile_ms(values, 0.99), quantile_ms(values, 0.999), quantile_ms(values, 1));
 }
 
-void receive_waiting(std::vector<End>& ends, int poll, Totals& totals) {
-    std::array<epoll_event, 256> ready;
-    for (int found = 256; found == 256;) {
-        found = epoll_wait(poll, ready.data(), ready.size(), 0);
-        for (int i = 0; i < found; ++i) receive_packets(ends, ready[static_cast<std::size_t>(i)].data.u32, totals);
-    }
-}
-
-void sleep_until(Nanoseconds moment) {
-    const timespec at{moment / second, moment % second};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
-}
-
-void run(std::vector<End>& ends, double seconds, double warmup, Totals& totals) {
-    const int poll = epoll_create1(0);
-    for (std::uint32_t index = 0; index < ends.size(); ++index) {
-        epoll_event wanted{};
-        wanted.events = EPOLLIN;
-        wanted.data.u32 = index;
-        epoll_ctl(poll, EPOLL_CTL_ADD, ends[index].socket, &wanted);
-    }
-    const auto count = static_cast<Nanoseconds>(ends.size());
+void run(Ends& ends, double seconds, double warmup, Totals& totals) {
+    const std::vector<int> sockets = ends.sockets();
+    Ear ear(ends, totals);
+    const auto count = static_cast<Nanoseconds>(ends.all.size());
     const auto begin = read_clock(CLOCK_MONOTONIC);
     const auto counted_from = begin + static_cast<Nanoseconds>(warmup * second);
     const auto stop = counted_from + static_cast<Nanoseconds>(seconds * second), leave = stop + second / 2;
     totals.counted_from = counted_from;
-    totals.lateness.reserve(static_cast<std::size_t>(seconds * 50 + 1) * ends.size());
+    totals.lateness.reserve(static_cast<std::size_t>(seconds * 50 + 1) * ends.all.size());
     totals.delay.reserve(totals.lateness.capacity());
     Nanoseconds packet = 0, read_at = begin;
     for (Nanoseconds now = begin; now < leave; now = read_clock(CLOCK_MONOTONIC)) {
         Nanoseconds due = begin + packet * frame / count;
         for (; due <= now && due < stop; due = begin + ++packet * frame / count) {
             const auto index = static_cast<std::uint32_t>(packet % count);
-            send_packet(ends[index], index, due, due >= counted_from, totals);
+            send_packet(ends.all[index], index, due, due >= counted_from, totals);
         }
         if (now >= read_at) {
-            receive_waiting(ends, poll, totals);
+            for (const int socket : sockets) ear.receive(socket);
             read_at = now + reading;
         }
         sleep_until(std::max(now + pause, due < stop ? std::min(due, read_at) : read_at));
     }
-    close(poll);
 }
 
 }  // namespace
@@ -286,17 +302,14 @@ int main(int count, char** words) {
         else if (name == "--warmup") warmup = std::atof(words[i + 1]);
         else fail("unknown option " + name + "; --seconds and --warmup are known");
     }
-    auto ends = open_calls(std::cin);
-    const auto calls = static_cast<std::size_t>(
-        std::count_if(ends.begin(), ends.end(), [](const End& end) { return !end.mixed; }) / 2 +
-        std::count_if(ends.begin(), ends.end(), [](const End& end) { return end.mixed; }) / 3);
+    Ends ends(std::cin);
     Totals totals;
     run(ends, seconds, warmup, totals);
-    count_mixed(ends, totals);
+    count_mixed(ends.all, totals);
     const double loss = totals.sent ? 1.0 - static_cast<double>(totals.received) / static_cast<double>(totals.sent) : 0.0;
     std::printf("{\"calls\": %zu, \"seconds\": %g, \"sent\": %lu, \"received\": %lu, \"loss\": %.6f, \"unsent\": %lu, "
                 "\"foreign\": %lu, \"misrouted\": %lu, \"reordered\": %lu, \"mixed\": %lu, \"mixed_lost\": %lu, ",
-                calls, seconds, totals.sent, totals.received, loss, totals.unsent, totals.foreign,
+                ends.calls(), seconds, totals.sent, totals.received, loss, totals.unsent, totals.foreign,
                 totals.misrouted, totals.reordered, totals.mixed, totals.mixed_lost);
     std::printf("\"within_5ms\": %.6f, ", share_within(totals, 5'000'000));
     print_quantiles("delay_ms", std::move(totals.delay));
