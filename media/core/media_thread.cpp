@@ -19,7 +19,6 @@ namespace media {
 namespace {
 
 constexpr int fifo_priority = 20;
-constexpr Nanos round_time = 150'000;
 constexpr Nanos soon = 5 * millisecond;
 
 // In epoll a leg's address stands for its RTP socket, the next ones for its other sockets.
@@ -152,12 +151,10 @@ void MediaThread::run() {
     }
 }
 
-// Packets of many calls come one by one, and waking up for each costs more than passing it on. So when they come close
-// together, rounds begin this far apart; whoever comes alone is served at once.
 void MediaThread::pause() {
-    const Nanos next = woke_ + round_time;
-    if (woke_ - woke_before_ > 2 * round_time || monotonic() >= next) return;
-    const timespec until{next / 1'000'000'000, next % 1'000'000'000};
+    const auto next = rounds_.rest(woke_before_, woke_, monotonic());
+    if (!next) return;
+    const timespec until{*next / 1'000'000'000, *next % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
 }
 

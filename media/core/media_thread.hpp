@@ -9,6 +9,7 @@
 
 #include "desk.hpp"
 #include "ring.hpp"
+#include "rounds.hpp"
 #include "writer.hpp"
 
 namespace media {
@@ -102,6 +103,7 @@ class MediaThread final : private Output {
     // The thread's own.
     Parcel* first_command_ = nullptr;  // of those that are out of the mailbox and wait
     Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
+    Rounds rounds_;
     bool receiving_ = false, event_posted_ = false, unwatched_ = false;
     std::array<std::uint8_t, 2048> datagram_{};
     std::size_t datagram_size_ = 0;

@@ -5,6 +5,7 @@
 
 #include "leg.hpp"
 #include "resample.hpp"
+#include "rounds.hpp"
 
 namespace media {
 
@@ -110,6 +111,11 @@ void bind_parts(nb::module_& module) {
             mask.hear(frame);
         }, "frame"_a)
         .def("gain", &ToneMask::gain, "at"_a);
+    nb::class_<Rounds>(module, "Rounds")
+        .def(nb::init<>())
+        .def_ro_static("shortest", &Rounds::shortest)
+        .def_ro_static("longest", &Rounds::longest)
+        .def("rest", &Rounds::rest, "woke_before"_a, "woke"_a, "done"_a);
     module.def("ticks", [](int codec, const nb::bytes& payload) {
         return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
     }, "codec"_a, "payload"_a);
