@@ -68,7 +68,9 @@ class MediaThread final : private Output {
     void run();
     void pause();
     std::optional<Address> take_datagram(int socket);
-    void serve(std::span<const epoll_event> ready);
+    void wait();
+    void serve();
+    void ask_for_more(std::span<void* const> tags);
     void receive(void* it);
     bool receive_audio(Leg& leg, int socket);
     void settle(Leg& leg);
@@ -104,7 +106,10 @@ class MediaThread final : private Output {
     Parcel* first_command_ = nullptr;  // of those that are out of the mailbox and wait
     Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
     Rounds rounds_;
-    bool receiving_ = false, event_posted_ = false, unwatched_ = false;
+    static constexpr std::size_t most_ready = 256;
+    std::array<void*, most_ready> ready_;  // sockets that have packets, by their tags in epoll
+    std::size_t ready_count_ = 0;
+    bool receiving_ = false, event_posted_ = false;
     std::array<std::uint8_t, 2048> datagram_{};
     std::size_t datagram_size_ = 0;
 };
