@@ -43,6 +43,27 @@ def test_two_phones_talk(engine: MediaEngine, near: str, far: str) -> None:
     assert engine.open_nodes() == 0
 
 
+@pytest.mark.parametrize("many", [2, 5, 40])
+def test_packets_that_come_together_all_go_on_though_nothing_follows(engine: MediaEngine, many: int) -> None:
+    phones = [Softphone(engine) for _ in range(12)]
+    for caller, agent in zip(phones[::2], phones[1::2], strict=True):
+        engine.set_gain(agent.node, caller.node, 1.0)
+        engine.set_gain(caller.node, agent.node, 1.0)
+    for caller, agent in zip(phones[::2], phones[1::2], strict=True):
+        while True:  # until they are on one thread
+            caller.say(b"\xd5" * 160)
+            if select.select([agent.socket], [], [], 0.2)[0]:
+                agent.hear()
+                break
+    for _ in range(3):  # the first before the agents' addresses are certain, when all that comes waits in one socket
+        for _ in range(many):
+            for phone in phones:
+                phone.say(b"\xd5" * 160)
+        for phone in phones:
+            heard = [phone.hear().sequence for _ in range(many)]
+            assert np.array_equal(np.diff(heard) & 0xFFFF, np.ones(many - 1))
+
+
 def test_a_prompt_plays_in_real_time(engine: MediaEngine) -> None:
     caller = Softphone(engine)
     prompt = engine.open_player()
