@@ -140,9 +140,8 @@ void MediaThread::run() {
     running_.store(true);
     running_.notify_all();
     while (!stopping_.load(std::memory_order_relaxed)) {
-        pause();
         wait();
-        woke_before_ = std::exchange(woke_, monotonic());
+        woke_ = monotonic();
         if (asked()) {  // what was asked for before a packet came holds for that packet
             switch_.advance(woke_);
             run_commands();
@@ -152,11 +151,12 @@ void MediaThread::run() {
         if (asked()) run_commands();
         arm_timer();
         if (std::exchange(event_posted_, false)) signal(common_.events_waiting.get());
+        pause();
     }
 }
 
 void MediaThread::pause() {
-    const auto next = rounds_.rest(woke_before_, woke_, monotonic());
+    const auto next = rounds_.rest(woke_, monotonic());
     if (!next) return;
     const timespec until{*next / 1'000'000'000, *next % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
@@ -170,28 +170,34 @@ void MediaThread::wait() {
         if (void* const tag = told[static_cast<std::size_t>(i)].data.ptr) ready_[ready_count_++] = tag;
 }
 
-// What many packets touch is waited for together, so they are taken many at a time.
+// What many packets touch is waited for together, so they are taken many at a time. Of each socket a few: when we are late
+// we catch up while all that belongs to a leg is near, and a flood gets no more of our time than a few calls.
 void MediaThread::serve() {
+    constexpr int few = 4;
     for (std::span<void*> left(ready_.data(), ready_count_); !left.empty();) {
-        const auto tags = left.first(std::min(left.size(), expected_together));
+        auto tags = left.first(std::min(left.size(), expected_together));
         left = left.subspan(tags.size());
+        tags = {tags.begin(), std::remove(tags.begin(), tags.end(), nullptr)};
         std::array<Leg*, expected_together> legs;
-        const auto gone = std::remove(tags.begin(), tags.end(), nullptr);
-        const auto end = std::transform(tags.begin(), gone, legs.begin(), [](void* tag) { return &leg_of(tag); });
-        expect(std::span(legs.begin(), end));
-        std::for_each(tags.begin(), gone, [this](void* tag) { receive(tag); });
-        ask_for_more({tags.begin(), gone});
+        std::transform(tags.begin(), tags.end(), legs.begin(), [](void* tag) { return &leg_of(tag); });
+        expect(std::span(legs).first(tags.size()));
+        for (int i = 0; i < few && !tags.empty(); ++i) {
+            for (void* const tag : tags) receive(tag);
+            tags = have_more(tags);
+        }
+        for (void* const tag : tags) media::watch(epoll_.get(), socket_of(tag), tag, EPOLL_CTL_MOD);  // is told again
     }
 }
 
-// Of each socket one packet a round was taken, so that a flood gets no more of our time than a call. There seldom are two;
-// when there are, epoll is to say so again.
-void MediaThread::ask_for_more(std::span<void* const> tags) {
+// Those of the sockets that another packet waits in; they are moved to the front.
+std::span<void*> MediaThread::have_more(std::span<void*> tags) {
     std::array<pollfd, expected_together> sockets;
     std::transform(tags.begin(), tags.end(), sockets.begin(), [](void* tag) { return pollfd{socket_of(tag), POLLIN, 0}; });
-    if (poll(sockets.data(), tags.size(), 0) <= 0) return;
+    if (poll(sockets.data(), tags.size(), 0) <= 0) return {};
+    std::size_t count = 0;
     for (std::size_t i = 0; i < tags.size(); ++i)
-        if (sockets[i].revents != 0) media::watch(epoll_.get(), sockets[i].fd, tags[i], EPOLL_CTL_MOD);
+        if (sockets[i].revents != 0) tags[count++] = tags[i];
+    return tags.first(count);
 }
 
 std::optional<Address> MediaThread::take_datagram(int socket) {

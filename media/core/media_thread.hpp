@@ -70,7 +70,7 @@ class MediaThread final : private Output {
     std::optional<Address> take_datagram(int socket);
     void wait();
     void serve();
-    void ask_for_more(std::span<void* const> tags);
+    std::span<void*> have_more(std::span<void*> tags);
     void receive(void* it);
     bool receive_audio(Leg& leg, int socket);
     void settle(Leg& leg);
@@ -104,7 +104,7 @@ class MediaThread final : private Output {
 
     // The thread's own.
     Parcel* first_command_ = nullptr;  // of those that are out of the mailbox and wait
-    Nanos woke_ = 0, woke_before_ = 0, armed_ = 0;
+    Nanos woke_ = 0, armed_ = 0;
     Rounds rounds_;
     static constexpr std::size_t most_ready = 256;
     std::array<void*, most_ready> ready_;  // sockets that have packets, by their tags in epoll

@@ -115,7 +115,7 @@ void bind_parts(nb::module_& module) {
         .def(nb::init<>())
         .def_ro_static("shortest", &Rounds::shortest)
         .def_ro_static("longest", &Rounds::longest)
-        .def("rest", &Rounds::rest, "woke_before"_a, "woke"_a, "done"_a);
+        .def("rest", &Rounds::rest, "woke"_a, "done"_a);
     module.def("ticks", [](int codec, const nb::bytes& payload) {
         return ticks(static_cast<Codec>(codec), BareCoder::checked(payload));
     }, "codec"_a, "payload"_a);
