@@ -23,7 +23,7 @@ class Rounds {
         const Nanos idle = woke - std::exchange(done_, done), worked = done - woke;
         learn(static_cast<double>(idle), static_cast<double>(worked));
         if (idle > 2 * length()) return std::nullopt;
-        return std::max(woke + length(), done + worked / 19);
+        return std::max(woke + length(), done + std::min(worked / 19, longest));  // longer ones are no rounds: we were stopped
     }
 
   private:

@@ -82,5 +82,13 @@ def test_nobody_waits_longer_than_the_longest_round(rushes: list[tuple[float, fl
         assert rest is None or thread.now < rest <= thread.woke + max(Rounds.longest, worked * 20 // 19)
 
 
+def test_a_process_that_was_stopped_goes_on_at_once() -> None:
+    woke, done = 1_000 * MS, 61_000 * MS
+    assert (Rounds().rest(woke, done) or done) <= done + Rounds.longest
+    rounds = Rounds()
+    rounds.rest(woke - MS, woke - MS + A_PACKET)
+    assert (rounds.rest(woke, done) or done) <= done + Rounds.longest
+
+
 def test_a_clock_that_stands_still_is_no_division_by_zero() -> None:
     assert Rounds().rest(0, 0) == Rounds.shortest
