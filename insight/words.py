@@ -96,6 +96,26 @@ def _no_audio(event: Event) -> str:
     return f"{_get(event, 'side')}: {_get(event, 'text')} / {_get(event, 'english')}"
 
 
+def _trouble(event: Event) -> str:
+    return f"录音无法写入磁盘，通话不受影响 / the recording cannot be written: {_get(event, 'problem')}"
+
+
+def _resumed(event: Event) -> str:
+    if not event.details.get("missing_ms"):
+        return "录音恢复写入，没有缺失 / the recording is written again, nothing is missing"
+    missing = _missing(event)
+    return f"录音恢复写入，至此缺失 {missing} 秒 / the recording is written again, {missing} s are missing"
+
+
+def _incomplete(event: Event) -> str:
+    return f"录音不完整，缺失 {_missing(event)} 秒 / the recording is incomplete, {_missing(event)} s are missing"
+
+
+def _missing(event: Event) -> str:
+    missing_ms = event.details.get("missing_ms")
+    return f"{missing_ms / 1000:.2f}" if isinstance(missing_ms, int) else "…"
+
+
 _TO_CALLER, _FROM_CALLER = (Party.HOTLINE, Party.CALLER), (Party.CALLER, Party.HOTLINE)
 _TO_AGENT, _FROM_AGENT = (Party.HOTLINE, Party.AGENT), (Party.AGENT, Party.HOTLINE)
 _NOTE = (Party.HOTLINE, Party.HOTLINE)
@@ -153,6 +173,9 @@ _WORDS: Mapping[str, tuple[tuple[Party, Party], Callable[[Event], str]]] = {
     "leg.no_audio": (_NOTE, _no_audio),
     "call.ended": (_NOTE, _ended("over, by", "by", "status", "reason")),
     "agent.talked": (_NOTE, _agent("talked", "seconds")),
+    "recording.trouble": (_NOTE, _trouble),
+    "recording.resumed": (_NOTE, _resumed),
+    "recording.incomplete": (_NOTE, _incomplete),
     "recording.sealed": (_NOTE, _words("recording", "path")),
     "recording.unsealed": (_NOTE, _words("recording not sealed:", "problem")),
     "call.accounted": (_NOTE, _words("accounted")),

@@ -126,22 +126,36 @@ class RtpSilence:
 
 @dataclass(frozen=True, slots=True)
 class RecorderTrouble:
-    """The recording cannot be written (disk full, slow disk): ``reason``; audio is not touched."""
+    """The recording cannot be written (disk full, slow disk): ``reason``; audio is not touched. Said once, and again
+    only after ``RecorderResumed``."""
 
     node: Node
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class RecorderResumed:
+    """The disk has taken everything that waited for it, and writing goes on; ``missing_ms`` of the recording so far
+    found no room meanwhile and stay silent."""
+
+    node: Node
+    missing_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecorderClosed:
-    """A closed recorder's file is whole and nobody writes to it any more; ``frames`` samples a channel.
-    ``node`` is the left side."""
+    """Nobody writes to a closed recorder's file any more; it has ``frames`` samples a channel. ``missing_ms`` of what
+    was to be recorded are not in it: silent where the disk took nothing for more than four seconds, or cut off at its
+    end where the disk took nothing then. ``node`` is the left side."""
 
     node: Node
     frames: int
+    missing_ms: int
 
 
-MediaEvent = DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTrouble | RecorderClosed
+MediaEvent = (
+    DigitPressed | PlayFinished | FirstPacket | RtpSilence | RecorderTrouble | RecorderResumed | RecorderClosed
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from media.engine import (
     OpenRecorder,
     PlayFinished,
     RecorderClosed,
+    RecorderResumed,
     RecorderTrouble,
     RtpSilence,
     SrtpKeys,
@@ -26,7 +27,9 @@ from media.engine import (
 
 _EVENTS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (DigitPressed, PlayFinished, FirstPacket, RtpSilence, RecorderTrouble, RecorderClosed)
+    for kind in (
+        DigitPressed, PlayFinished, FirstPacket, RtpSilence, RecorderTrouble, RecorderResumed, RecorderClosed,
+    )
 }
 
 

@@ -19,7 +19,7 @@ class MediaServer:
     def __init__(self, engine: MediaEngine) -> None:
         self.engine = engine
         self._watchers: dict[Node, Callback] = {}
-        self._recordings: dict[Node, asyncio.Future[int]] = {}
+        self._recordings: dict[Node, asyncio.Future[RecorderClosed]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -47,8 +47,9 @@ class MediaServer:
         """Stop that. Harmless when nobody watches."""
         self._watchers.pop(node, None)
 
-    def close_recorder(self, recorder: Node) -> asyncio.Future[int]:
-        """Close a recorder (its left side); the future holds the samples a channel once the file is whole.
+    def close_recorder(self, recorder: Node) -> asyncio.Future[RecorderClosed]:
+        """Close a recorder (its left side); the future is done once nobody writes to the file any more. Whoever watches
+        is told that before, and then nothing more.
 
         Raises KeyError when it is not open.
         """
@@ -58,14 +59,17 @@ class MediaServer:
 
     def _events_waiting(self) -> None:
         for event in self.engine.drain():
-            if isinstance(event, RecorderClosed):
-                written = self._recordings.pop(event.node, None)
-                if written is not None and not written.done():
-                    written.set_result(event.frames)
-            callback = self._watchers.get(event.node)
-            if callback is None:
-                continue
+            callback = self._watchers.get(event.node, _nobody)
             try:
                 callback(event)
             except Exception:  # one watcher's bug must not keep events from all other calls
                 log.exception("a watcher of media node %d failed on %s", event.node, type(event).__name__)
+            if isinstance(event, RecorderClosed):
+                self.unwatch(event.node)
+                written = self._recordings.pop(event.node, None)
+                if written is not None and not written.done():
+                    written.set_result(event)
+
+
+def _nobody(event: MediaEvent) -> None:
+    """Watches this node."""

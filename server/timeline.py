@@ -27,6 +27,9 @@ _TELLING: Mapping[str, str] = {
     "leg.quality": "the {side}'s line: heard MOS {from_mos}, loss {from_loss}, jitter {from_jitter_ms} ms; "
     "hears MOS {to_mos}, loss {to_loss}; round trip {round_trip_ms} ms",
     "leg.no_audio": "no audio, {side}: {text} ({english})",
+    "recording.trouble": "the recording cannot be written: {problem}",
+    "recording.resumed": "the recording is written again, {missing_ms} ms are missing",
+    "recording.incomplete": "the recording is incomplete, {missing_ms} ms are missing",
     "recording.sealed": "recording {path}, {seconds:.1f} s",
 }
 PATIENCE = 10.0

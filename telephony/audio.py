@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calls.phone import Sound
-from media.engine import Codec, MediaEvent, Node, OpenRecorder, SrtpKeys
+from media.engine import Codec, MediaEvent, Node, OpenRecorder, RecorderClosed, SrtpKeys
 from media.server import MediaServer
 from telephony.playback import Playing
 from telephony.sdp import Agreed
@@ -33,7 +33,7 @@ class Audio:
         self.agreed: Agreed | None = None
         self._since = 0.0
         self.closed = False
-        self.recorded: asyncio.Future[int] | None = None
+        self.recorded: asyncio.Future[RecorderClosed] | None = None
         """Set once recording has ended: done when the recording's file is whole."""
         self._nodes: dict[Node, None] = {self.node: None}
         self._hears: dict[Node, float] = {}
@@ -187,10 +187,10 @@ class Audio:
             return
         del self._nodes[node]
         self._hears.pop(node, None)
-        self.media.unwatch(node)
-        if self._recorder is not None and node == self._recorder.left:
+        if self._recorder is not None and node == self._recorder.left:  # watched until its file is whole
             self.recorded, self._recorder = self.media.close_recorder(node), None
         else:
+            self.media.unwatch(node)
             if node in self._taps:
                 self._taps.discard(node)
                 self._dropped += self.engine.tap_drops(node)

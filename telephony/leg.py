@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from calls.call import Hangup, Side
 from calls.errors import LegGone
 from calls.phone import Digit, Playback, Sound
-from media.engine import Codec, DigitPressed, MediaEvent, RecorderTrouble, RtpSilence
-from telephony import in_dialog, line, messages, sdp
+from media.engine import Codec, DigitPressed, MediaEvent, RtpSilence
+from telephony import in_dialog, line, messages, recording, sdp
 from telephony.audio import Audio
 from telephony.causes import CAUSE_OF, cause_in, read, reason_headers, why_ended
 from telephony.keys import Keys, Way
@@ -27,7 +26,6 @@ from telephony.sip.message import Response
 if TYPE_CHECKING:
     from telephony.caller import CallerLeg
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 RECORDING_PATIENCE = 5.0
 SILENCE_MS = 200
@@ -167,6 +165,11 @@ class Leg:
             self.wish = arrival
             self.yields(arrival)
 
+    @property
+    def _of_call(self) -> str:
+        """The call in whose history this leg stands."""
+        return self.for_call or self.id
+
     def end(self, hangup: Hangup) -> None:
         """The dialog is over, or is none of ours any more: close what belongs to the leg and tell who waits."""
         if self.hangup is not None:
@@ -178,7 +181,7 @@ class Leg:
         if self.audio is not None:
             self._office.counters["tap_drops"] += self.audio.tap_drops
             for kind, details in line.told(self.audio):
-                self._office.note(kind, self.for_call or self.id, {"leg": self.id, "side": self.side, **details})
+                self._office.note(kind, self._of_call, {"leg": self.id, "side": self.side, **details})
             self.audio.close()
         self._keys.close()
         for future in [*self._waiting]:
@@ -209,8 +212,7 @@ class Leg:
         try:
             self.talking.record(path, mask_tones=self._office.config.mask_tones)
         except OSError as error:
-            self._office.counters["recorder_trouble"] += 1
-            log.error("call %s: the recording cannot be created: %s", self.for_call or self.id, error.strerror)
+            recording.troubled(self._office, self._of_call, error.strerror or str(error))
 
     # -- offer and answer -----------------------------------------------------------------------------------------
 
@@ -287,11 +289,8 @@ class Leg:
                 self.pressed(key, Way.TONE if in_band else Way.RTP)
             case RtpSilence(seconds=seconds):
                 self._fell_silent(seconds)
-            case RecorderTrouble(reason=reason):
-                self._office.counters["recorder_trouble"] += 1
-                log.error("call %s: the recording cannot be written: %s", self.id, reason)
             case _:
-                pass
+                recording.told(self._office, self._of_call, event)
 
     def pressed(self, key: str, way: Way) -> None:
         """A key came from the far side: for whoever reads it, and for the other party."""

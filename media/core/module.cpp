@@ -38,6 +38,9 @@ SharedSamples shared(const nb::object& pcm) {
     return {view, std::span(static_cast<const Sample*>(view->buffer.buf), sample_count(size))};
 }
 
+// What began counts.
+std::int64_t milliseconds(std::int64_t frames) { return (frames + 7) / 8; }
+
 // Events as plain tuples, named as the dataclasses of media/engine.py that Python makes of them.
 nb::tuple event_tuple(const Event& event) {
     switch (event.type) {
@@ -55,10 +58,12 @@ nb::tuple event_tuple(const Event& event) {
             return nb::make_tuple("RecorderTrouble", event.node,
                                   event.value == 0 ? std::string("the disk is too slow; parts are left silent")
                                                    : std::string(std::strerror(static_cast<int>(event.value))));
+        case Event::Type::resumed:
+            return nb::make_tuple("RecorderResumed", event.node, milliseconds(event.missing));
         case Event::Type::recorder_closed:
             break;
     }
-    return nb::make_tuple("RecorderClosed", event.node, event.value);
+    return nb::make_tuple("RecorderClosed", event.node, event.value, milliseconds(event.missing));
 }
 
 nb::list event_list(const std::vector<Event>& events) {

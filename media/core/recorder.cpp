@@ -25,13 +25,20 @@ void Recorder::add(int channel, std::int64_t at, std::span<const Sample> samples
     const std::int64_t first = at - began_, last = first + static_cast<std::int64_t>(samples.size());
     const std::int64_t free_until = taken_.load(std::memory_order_acquire) + size;
     const std::int64_t begin = std::max(first, settled_.load(std::memory_order_relaxed)), end = std::min(last, free_until);
-    if (last > free_until) dropped.fetch_add(last - std::max(free_until, begin), std::memory_order_relaxed);
+    if (last > free_until) miss(std::max(free_until, begin), last);
     if (begin >= end) return;
     ends_ = std::max(ends_, end);
     Channel& sums = (*channels_)[static_cast<std::size_t>(channel)];
     in_runs(begin, end - begin, [&](std::size_t place, std::size_t before, std::size_t count) {
         add_run(&sums[place], samples.subspan(static_cast<std::size_t>(begin - first) + before, count), gain);
     });
+}
+
+void Recorder::miss(std::int64_t from, std::int64_t until) {
+    from = std::max(from, missed_);  // the other side has been counted already
+    if (until <= from) return;
+    missing.fetch_add(until - from, std::memory_order_relaxed);
+    missed_ = until;
 }
 
 void Recorder::prefetch() const {

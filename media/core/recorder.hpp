@@ -4,6 +4,7 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include "node.hpp"
 #include "tones.hpp"
@@ -32,7 +33,7 @@ struct Recorder : Parcel {
     // ---- the media thread's; times are on the common sample grid
 
     void begin(std::int64_t now) { began_ = now; }
-    // Add samples of one source to a channel. What finds no room is left out and counted.
+    // Add samples of one source to a channel. What finds no room is left out and counted as missing.
     void add(int channel, std::int64_t at, std::span<const Sample> samples, Gain gain);
     // What adding touches: first what says where, and when that is there, where samples of this moment go.
     void prefetch() const;
@@ -41,6 +42,11 @@ struct Recorder : Parcel {
     void settle(std::int64_t now);
     // Nor does anything else.
     void settle_all(std::int64_t now);
+    // What was added since this was last asked found no room, and would find none now.
+    bool losing(std::int64_t now) {
+        const std::int64_t so_far = missing.load(std::memory_order_relaxed);
+        return so_far > std::exchange(missing_seen_, so_far) && now - began_ > taken() + size;
+    }
 
     Side left, right;
     Recorder* next_recorder = nullptr;  // the switch's list
@@ -58,17 +64,19 @@ struct Recorder : Parcel {
 
     const int file;
     std::int64_t frames_written = 0;
-    std::int64_t drops_told = 0;
-    bool troubled = false;
+    std::int64_t missing_told = 0;
     Recorder* next_written = nullptr;
 
     // ---- between them
 
-    std::atomic<std::int64_t> dropped{0};  // samples that found no room
-    std::atomic<bool> finished{false};     // set after the last sample
+    std::atomic<std::int64_t> missing{0};  // frames of which something found no room; both sides of one are one
+    // Trouble has been told. Set by either thread when it has told it, so that its end is never told first.
+    std::atomic<bool> troubled{false};
+    std::atomic<bool> finished{false};  // set after the last sample
 
   private:
     std::int64_t mask_until(std::int64_t settled);
+    void miss(std::int64_t from, std::int64_t until);
 
     static constexpr std::int64_t tolerance = 2400;  // 300 ms: how late a packet may come and still be recorded
 
@@ -77,6 +85,7 @@ struct Recorder : Parcel {
     const std::unique_ptr<std::array<Channel, 2>> channels_ = std::make_unique<std::array<Channel, 2>>();
     std::array<std::unique_ptr<ToneMask>, 2> masks_;  // the writer's own
     std::int64_t began_ = 0, ends_ = 0;  // ends_: behind the last sample
+    std::int64_t missed_ = 0, missing_seen_ = 0;  // missed_: behind the last that found no room
     std::atomic<bool> all_{false};       // nothing more will be added
     alignas(64) std::atomic<std::int64_t> settled_{0};  // written by the media thread: up to here the writer may read
     alignas(64) std::atomic<std::int64_t> taken_{0};    // written by the writer: up to here all is silence again

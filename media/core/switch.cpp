@@ -61,10 +61,16 @@ void Switch::fill_silence() {
     }
 }
 
-// Where nothing is heard, nothing else moves a recording on.
+// Where nothing is heard, nothing else moves a recording on; and where the disk hangs, nobody else notices.
 void Switch::check_recorders() {
-    for (Recorder* recorder = recorders_; recorder != nullptr; recorder = recorder->next_recorder)
-        recorder->settle(sample_at(now_));
+    const std::int64_t now = sample_at(now_);
+    for (Recorder* recorder = recorders_; recorder != nullptr; recorder = recorder->next_recorder) {
+        recorder->settle(now);
+        // The writer cannot tell this while it waits for the disk.
+        if (!recorder->losing(now) || recorder->troubled.load(std::memory_order_relaxed)) continue;
+        output_.event({Event::Type::trouble, recorder->left.id});
+        recorder->troubled.store(true, std::memory_order_release);
+    }
 }
 
 // ---- commands

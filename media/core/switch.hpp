@@ -11,11 +11,12 @@
 namespace media {
 
 struct Event {
-    enum class Type { digit, tone_digit, play_finished, first_packet, silence, trouble, recorder_closed };
+    enum class Type { digit, tone_digit, play_finished, first_packet, silence, trouble, resumed, recorder_closed };
     Type type;
     int node;
-    std::int64_t value = 0;  // key, samples, silence in milliseconds, errno, recorded frames
+    std::int64_t value = 0;  // key, samples, silence in milliseconds, errno (0: too slow), recorded frames
     Address address{};
+    std::int64_t missing = 0;  // frames of a recording
 };
 
 // Where everything goes that the switch puts out. Called in the middle of its work: take and return at once.

@@ -94,7 +94,9 @@ void Writer::round() {
         }
         *at = recorder.next_written;
         ::close(recorder.file);
-        post_({Event::Type::recorder_closed, recorder.left.id, recorder.frames_written});
+        const std::int64_t unwritten = std::min(recorder.waiting(), Recorder::size);
+        const std::int64_t missing = recorder.missing.load(std::memory_order_relaxed) + unwritten;
+        post_({Event::Type::recorder_closed, recorder.left.id, recorder.frames_written, {}, missing});
         closed_.post(&recorder);
     }
 }
@@ -112,14 +114,17 @@ void Writer::write_waiting(Recorder& recorder) {
         if (error != 0) return trouble(recorder, error);
         recorder.frames_written = end;
         recorder.release(frames);
-        recorder.troubled = false;
     }
-    const std::int64_t dropped = recorder.dropped.load(std::memory_order_relaxed);
-    if (dropped > std::exchange(recorder.drops_told, dropped)) trouble(recorder, 0);
+    const std::int64_t missing = recorder.missing.load(std::memory_order_relaxed);
+    if (missing > std::exchange(recorder.missing_told, missing)) trouble(recorder, 0);  // it is over already
+    if (recorder.troubled.exchange(false, std::memory_order_acquire))
+        post_({Event::Type::resumed, recorder.left.id, 0, {}, missing});
 }
 
 void Writer::trouble(Recorder& recorder, int error) {
-    if (!std::exchange(recorder.troubled, true)) post_({Event::Type::trouble, recorder.left.id, error});
+    if (recorder.troubled.load(std::memory_order_acquire)) return;
+    post_({Event::Type::trouble, recorder.left.id, error});
+    recorder.troubled.store(true, std::memory_order_release);
 }
 
 }  // namespace media

@@ -205,7 +205,7 @@ class ReferenceEngine:
             with self._changing(wake=False):
                 if time.monotonic() - written > _IDLE_SECONDS:
                     written = time.monotonic()
-                    self._tell([trouble for left, file in self._files.items() if (trouble := file.write(left))])
+                    self._tell([event for left, file in self._files.items() for event in file.write(left)])
 
     def _receive(self, node: Node, which: int) -> None:
         """A packet on the leg's RTP socket (0), or a report on its RTCP socket (1)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,3 +110,15 @@ def test_how_a_line_was() -> None:
 def test_why_there_was_no_audio() -> None:
     told = tell(at(0, "leg.no_audio", side="caller", cause="on_hold", text="对方处于保持状态", english="on hold"))
     assert told.text == "caller: 对方处于保持状态 / on hold"
+
+
+@pytest.mark.parametrize(("kind", "details", "words"), [
+    ("trouble", {"problem": "No space left on device"},
+     "录音无法写入磁盘，通话不受影响 / the recording cannot be written: No space left on device"),
+    ("resumed", {"missing_ms": 0}, "录音恢复写入，没有缺失 / the recording is written again, nothing is missing"),
+    ("resumed", {"missing_ms": 1250},
+     "录音恢复写入，至此缺失 1.25 秒 / the recording is written again, 1.25 s are missing"),
+    ("incomplete", {"missing_ms": 40}, "录音不完整，缺失 0.04 秒 / the recording is incomplete, 0.04 s are missing"),
+])
+def test_what_the_disk_did_to_a_recording(kind: str, details: dict[str, Any], words: str) -> None:
+    assert tell(at(0, f"recording.{kind}", **details)).text == words

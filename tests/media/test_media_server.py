@@ -56,9 +56,13 @@ async def test_a_watcher_that_fails_harms_nobody_else(media: MediaServer, caplog
 async def test_a_closed_recorder_tells_when_its_file_is_whole(media: MediaServer, tmp_path: Path) -> None:
     recorder = media.engine.open_recorder(str(tmp_path / "call.wav"))
     await asyncio.sleep(0.05)
-    frames = await asyncio.wait_for(media.close_recorder(recorder.left), PATIENCE)
-    assert frames >= 400
-    assert (tmp_path / "call.wav").stat().st_size == 44 + 4 * frames
+    told: list[MediaEvent] = []
+    media.watch(recorder.left, told.append)
+    closed = await asyncio.wait_for(media.close_recorder(recorder.left), PATIENCE)
+    assert told == [closed]
+    assert closed.frames >= 400
+    assert closed.missing_ms == 0
+    assert (tmp_path / "call.wav").stat().st_size == 44 + 4 * closed.frames
     with pytest.raises(KeyError):
         media.close_recorder(recorder.left)
 
@@ -71,7 +75,7 @@ async def test_closing_hands_out_the_last_events(tmp_path: Path) -> None:
         written = server.close_recorder(recorder.left)
         server.close()
         server.close()
-        assert await asyncio.wait_for(written, PATIENCE) >= 0
+        assert (await asyncio.wait_for(written, PATIENCE)).missing_ms == 0
 
 
 async def test_a_thread_without_priority_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from media import _core, g711
+from media.engine import RecorderTrouble
 from tests.media.room import Room, tone
 from tests.media.test_tone_digits import key_tone
 
@@ -54,6 +55,7 @@ def test_what_finds_no_room_is_silence_and_the_rest_is_in_its_place(mask_tones: 
 
     heard = g711.alaw_decode(g711.alaw_encode(said))
     assert np.array_equal(agent.sound(), heard)  # whatever the disk does
+    assert room.of(RecorderTrouble) == [RecorderTrouble(left, "the disk is too slow; parts are left silent")]
     full = 160 * 100 - SETTLES + RING - 1000  # a little earlier where the writer looks ahead for tones
     again = 160 * 400 + 160
     expected = np.stack([heard, heard], axis=1)
