@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from storage import Database, EventLog, migrate
@@ -20,6 +21,10 @@ THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 """Settings of a server whose data nobody will miss."""
 
 _numbers = count(1)
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
+"""A property holds or does not, however much else the machine has to do."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -203,7 +203,7 @@ def test_what_is_no_yaml_is_refused(refused: Refused, tmp_path: Path, known: Kno
         load_dialplan(tmp_path / "none.yaml", known)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cut=st.integers(0, len(GOOD)), junk=st.text("{}[]:*#&!- \n退1a", max_size=6))
 def test_nothing_but_dialplan_errors_comes_out(
     tmp_path_factory: pytest.TempPathFactory, known: Known, cut: int, junk: str

@@ -104,7 +104,7 @@ def test_any_schedule(seed: int) -> None:
 
 
 @given(st.lists(st.binary(max_size=900) | st.binary(max_size=40).map(b"\x80\x08".__add__), max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes(datagrams: list[bytes]) -> None:
     outcomes = []
     for make in SWITCHES.values():

@@ -224,7 +224,7 @@ class TestAgainstAModel:
     """Each sample of a stream has a number."""
 
     @given(st.lists(st.tuples(st.integers(0, PACKETS + 60), st.integers(0, 3)), min_size=1, max_size=50))
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=500)
     def test_each_frame_is_the_one_that_the_rules_say(self, steps: list[tuple[int, int]]) -> None:
         buffer, model = JitterBuffer(), Model()
         buffer._concealment = Silence()
@@ -250,14 +250,13 @@ class TestAgainstAModel:
         return heard
 
     @given(arrivals, st.sampled_from([80, 160, 240, 480]))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_nothing_is_played_twice(self, steps: list[tuple[int, int]], length: int) -> None:
         heard = self.played(steps, length)
         assert len(heard) == len(set(heard))
         assert {(sample - 1) // length for sample in heard} <= {number for number, _ in steps}
 
     @given(st.permutations(range(6)), st.integers(0, 40), st.sampled_from([80, 160]))
-    @settings(deadline=None)
     def test_what_is_only_out_of_order_is_played_whole_and_in_order(
         self, order: list[int], begin: int, length: int
     ) -> None:
@@ -267,7 +266,7 @@ class TestAgainstAModel:
 
 
 @given(arrivals, st.sampled_from([80, 160, 240, 480]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_packets_in_any_order_sound_the_same_from_both(steps: list[tuple[int, int]], length: int) -> None:
     outcomes = []
     for make in SWITCHES.values():

@@ -94,7 +94,7 @@ class TestOrder:
         assert np.array_equal(tapped(room), law(SAID))
 
     @given(st.integers(0, 10_000), st.sampled_from([8000, 16000]), st.sampled_from([80, 160, 320]))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_any_network_leaves_every_sample_its_time(self, seed: int, rate: int, length: int) -> None:
         sound = SAID[: 8000 // length * length]
         outcomes = []

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 from asyncio.subprocess import Process
 from types import TracebackType
 from typing import Any, Self
@@ -54,7 +53,7 @@ class BaresipPhone(EventfulPhone):
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        control = free_port(settings.ip, socket.SOCK_STREAM)  # baresip listens for SIP over TCP on the other one
+        control = free_port(settings.ip)
         self._write_files(control)
         self._process: Process = await launch(["stdbuf", "-oL", "baresip", "-4", "-f", self.folder, "-s"], self.folder)
         self._timers: set[asyncio.Task[None]] = set()

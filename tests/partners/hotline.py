@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,22 +16,14 @@ from typing import Any
 
 import aiohttp
 
-from tests.partners.process import free_port, port_is_free
+from tests.partners.process import free_port
 
 ROOT = Path(__file__).parents[2]
 START_WITHIN = 90.0
 
 
-def _port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    return free_port("127.0.0.1", kind)
-
-
-def _sip_port() -> int:
-    """Free for UDP and TCP."""
-    while True:
-        port = _port()
-        if port_is_free("127.0.0.1", port, socket.SOCK_STREAM):
-            return port
+def _port() -> int:
+    return free_port("127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +31,8 @@ class Layout:
     """Where one server of a test lives. ``top`` is TOML of the first section, ``extra`` is appended at the end."""
 
     folder: Path
-    sip_port: int = field(default_factory=_sip_port)
-    http_port: int = field(default_factory=lambda: _port(socket.SOCK_STREAM))
+    sip_port: int = field(default_factory=_port)
+    http_port: int = field(default_factory=_port)
     agent_port: int = field(default_factory=_port)
     """Where the fixed phone of the queue ``diagnosis`` listens."""
     rtp_low: int = 20000

@@ -22,7 +22,7 @@ class Kamailio:
 
     def __init__(self, server: tuple[str, int], *, phone: tuple[str, int] = ("127.0.0.1", 9), over: str = "udp",
                  ip: str = "127.0.0.20", certificate: tuple[Path, Path] | None = None) -> None:
-        self.ip, self.port, self.server, self.phone, self.over = ip, self._port(ip), server, phone, over
+        self.ip, self.port, self.server, self.phone, self.over = ip, free_port(ip), server, phone, over
         self._certificate = certificate
 
     async def finds_the_server(self) -> None:
@@ -32,13 +32,6 @@ class Kamailio:
     async def unplug(self) -> None:
         """Its process is gone at once, nothing is sent."""
         await stop(self._process, grace=0)
-
-    @staticmethod
-    def _port(ip: str) -> int:
-        """Free for UDP and TCP."""
-        while not port_is_free(ip, port := free_port(ip), socket.SOCK_STREAM):
-            pass
-        return port
 
     @property
     def address(self) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,17 +21,58 @@ PREFERENCE = -10
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def free_port(ip: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A UDP (or TCP) port that is free on ``ip``, below those that the kernel hands out: nobody gets it by chance
-    between this look and the use."""
+_claims: deque[socket.socket] = deque()
+_CLAIMED = 200
+"""How many of the latest ports are remembered."""
+
+
+def free_port(ip: str) -> int:
+    """An even port that is free on ``ip`` for UDP and TCP, for a program that is told to listen on one often listens on
+    both. It is below those that the kernel hands out, and nobody else who asks here gets it before it is used, in this
+    run of the tests or in one beside it."""
     while True:
-        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind) as probe:
-            port = random.SystemRandom().randrange(10_000, 20_000, 2)
-            try:
-                probe.bind((ip, port))
-            except OSError:
-                continue
+        port = random.SystemRandom().randrange(10_000, 20_000, 2)
+        if _bindable(ip, port, socket.SOCK_DGRAM) and _bindable(ip, port, socket.SOCK_STREAM) and _claimed(port):
             return port
+
+
+def free_ports(count: int) -> int:
+    """The first, which is even, of so many ports in a row that are free for UDP on every address of either family. They
+    are neither among those of ``free_port`` nor in the range that a server has by default, and the kernel does not hand
+    them out."""
+    while True:
+        first = random.SystemRandom().randrange(30_000, 32_768 - count, 2)
+        ports = range(first, first + count)
+        if all(_bindable(ip, port, socket.SOCK_DGRAM) for port in ports for ip in ("0.0.0.0", "::")) and all(
+            map(_claimed, ports)
+        ):
+            return first
+
+
+def _bindable(ip: str, port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind) as probe:
+        if probe.family is socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind((ip, port))
+        except OSError:
+            return False
+        return True
+
+
+def _claimed(port: int) -> bool:
+    """Whether nobody had been given it; from now on it is ours. The abstract name of a socket is its own lock: it is
+    there once on the machine, and gone with its process."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0tests of the hotline, port {port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    if len(_claims) > _CLAIMED:
+        _claims.popleft().close()
+    return True
 
 
 def port_is_free(ip: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:

@@ -54,8 +54,8 @@ class Sipp:
         self._stream = self.transport != "udp"
         self.host = f"[{ip}]" if ":" in ip else ip
         self.scenario = SCENARIOS / f"{scenario}.xml"
-        self.ip, self.port = ip, port or free_port(ip, self._kind)
-        self._own_port = self.port if tls is None else free_port(ip, self._kind)
+        self.ip, self.port = ip, port or free_port(ip)
+        self._own_port = self.port if tls is None else free_port(ip)
         self.server = server
         self._tunnel = None if tls is None else self._dig(tls)
         self.pause_ms, self.calls = pause_ms, calls

@@ -28,7 +28,7 @@ class Tunnel:
     def out(cls, at: End, far: End, authority: Path) -> Tunnel:
         """For a program that connects: what goes in at ``door`` over TCP comes to ``far`` over TLS, from ``at``. By
         ``authority`` (a PEM file) the far side must prove that it has this address."""
-        door = at[0], free_port(at[0], socket.SOCK_STREAM)
+        door = at[0], free_port(at[0])
         return cls(door, [f"TCP-LISTEN:{door[1]},bind={door[0]}",
                           f"OPENSSL:{written(far)},bind={written(at)},cafile={authority}"])
 
