@@ -3,8 +3,7 @@
 Every call is bridged, recorded in stereo and tapped for a recogniser. The engine runs in a process of its own on the
 first core; load, its clock and the taps' reader are on the last one (``bench/load/rtpload.cpp``, ``tapsink.cpp``).
 
-    python -m bench media [--seconds 10] [--only relay,floor,mix,most,busy,prompt,memory] [--cycles 100000]
-                          [--threads 2]
+    python -m bench media [--seconds 10] [--only relay,floor,mix,most,busy,prompt,memory,cycles] [--threads 2]
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ from bench.load import mediahost, rtp
 CALLS, MIXED, SUPERVISED = 400, 1000, 0.1
 STEP, MOST = 200, 2400
 WITHIN_MS = 5.0
-PARTS = ("relay", "floor", "busy", "prompt", "memory", "mix", "most")
+CYCLES = 100_000
+PARTS = ("relay", "floor", "busy", "prompt", "memory", "cycles", "mix", "most")
 T = TypeVar("T")
 
 
@@ -177,11 +177,11 @@ async def carries(terms: Terms, calls: int) -> bool:
     return load.delay_ms.p99 <= WITHIN_MS and load.loss <= 0.001
 
 
-async def cycles(terms: Terms, count: int) -> None:
-    """Memory and descriptors after ``count`` calls have come and gone."""
+async def cycles(terms: Terms) -> dict[str, float]:
+    """What is left of memory and descriptors when ``CYCLES`` calls have come and gone, one by one."""
     async with engine(terms, 0) as process:
-        kilobytes, descriptors = await process.do(mediahost.cycles, count)
-    print(f"{count} calls set up and torn down: {kilobytes:+.0f} KB, {descriptors:+d} descriptors")
+        kilobytes, descriptors = await process.do(mediahost.cycles, CYCLES)
+    return {"cycles100k_growth_kb": kilobytes, "cycles100k_descriptors": descriptors}
 
 
 async def main() -> None:
@@ -189,13 +189,10 @@ async def main() -> None:
     words = argparse.ArgumentParser(prog="python -m bench media")
     words.add_argument("--seconds", type=float, default=10.0, help="of load in each run")
     words.add_argument("--only", default=",".join(PARTS), help="some of: " + ", ".join(PARTS))
-    words.add_argument("--cycles", type=int, default=0, help="set up and tear down so many calls instead")
     words.add_argument("--threads", type=int, default=1, help="media threads, on as many cores; nothing is written")
     options = words.parse_args()
     terms = Terms(options.seconds, options.threads)
-    if options.cycles:
-        return await cycles(terms, options.cycles)
-    parts = dict(zip(PARTS, (relay, floor, busy, prompt, memory, mix, most), strict=True))
+    parts = dict(zip(PARTS, (relay, floor, busy, prompt, memory, cycles, mix, most), strict=True))
     metrics: dict[str, float] = {}
     for name in options.only.split(","):
         metrics |= await parts[name](terms)

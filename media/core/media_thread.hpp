@@ -67,10 +67,11 @@ class MediaThread final : private Output {
   private:
     void run();
     void pause();
+    void watch(int descriptor, void* tag, int how = EPOLL_CTL_ADD);
     std::optional<Address> take_datagram(int socket);
     void wait();
     void serve();
-    std::span<void*> have_more(std::span<void*> tags);
+    static std::span<void*> have_more(std::span<void*> tags);
     void receive(void* it);
     bool receive_audio(Leg& leg, int socket);
     void settle(Leg& leg);
