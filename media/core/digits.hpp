@@ -6,11 +6,13 @@
 #include <string_view>
 
 #include "rtp.hpp"
+#include "samples.hpp"
 
 namespace media {
 
 inline constexpr std::string_view keys = "0123456789*#ABCD";  // RFC 4733 table 3: events 0 to 15
 inline constexpr std::size_t event_size = 4;
+inline constexpr int longest_event = 0xFFFF;  // in ticks of its clock; what is longer takes several segments
 
 struct TelephoneEvent {
     std::uint8_t code;
@@ -27,17 +29,25 @@ constexpr TelephoneEvent read_event(rtp::Bytes payload) {
 class DigitReceiver {
   public:
     std::optional<char> receive(std::uint32_t ssrc, std::uint32_t timestamp, TelephoneEvent event) {
-        const bool known = seen_ && ssrc == ssrc_;
-        const std::int32_t newer = known ? rtp::ahead(timestamp, timestamp_) : 1;
-        if (newer <= 0 && newer > -restart) return std::nullopt;
-        // Section 2.5.1.3: an event longer than 0xFFFF goes on as a new segment that begins where the old one ended.
-        const bool segment = known && event.code == code_ && timestamp == timestamp_ + 0xFFFF;
+        if (knows(ssrc, timestamp, event.code)) return std::nullopt;
         seen_ = true;
         ssrc_ = ssrc;
         timestamp_ = timestamp;
         code_ = event.code;
-        if (segment || event.code >= keys.size()) return std::nullopt;
+        if (event.code >= keys.size()) return std::nullopt;
         return keys[event.code];
+    }
+
+    // Is this a packet of the press that was received last, or of one before it?
+    bool knows(std::uint32_t ssrc, std::uint32_t timestamp, std::uint8_t code) {
+        if (!seen_ || ssrc != ssrc_) return false;
+        const std::int32_t newer = rtp::ahead(timestamp, timestamp_);
+        // Section 2.5.1.3: an event longer than 0xFFFF goes on as a new segment that begins where the old one ended.
+        if (newer == longest_event && code == code_) {
+            timestamp_ = timestamp;
+            return true;
+        }
+        return newer <= 0 && newer > -restart;
     }
 
   private:
@@ -46,6 +56,16 @@ class DigitReceiver {
     bool seen_ = false;
     std::uint32_t ssrc_ = 0, timestamp_ = 0;
     std::uint8_t code_ = 0;
+};
+
+// A press that is passed on as it comes.
+struct PassingPress {
+    int source = 0;                         // the leg that it comes from; 0: it is over
+    std::uint32_t ssrc = 0, timestamp = 0;  // that leg's
+    std::uint32_t sent = 0;                 // the timestamp that it goes out with
+    std::uint8_t code = 0;
+    int sounded = 0;  // samples, so far
+    Nanos since = 0;  // when its newest packet came
 };
 
 // One telephone-event packet to send.
@@ -65,12 +85,20 @@ class DigitSender {
         return true;
     }
 
+    // Bring to its end what somebody else began to send; false when another press is being sent already.
+    bool resume(std::uint8_t code, int sounded, int duration_samples) {
+        if (busy() || !queue(code, std::max(sounded, duration_samples))) return false;
+        step_ = std::max(1, sounded / frame_samples);
+        return true;
+    }
+
     // What to send in this tick; nothing during the pause.
     std::optional<DigitStep> step() {
         const Press press = queue_[first_];
-        const int sent = step_ * 160;
+        const int sent = step_ * frame_samples;
         ++step_;
-        if (sent + 160 < press.duration) return DigitStep{sent == 0, {press.code, false, std::uint16_t(sent + 160)}};
+        if (sent + frame_samples < press.duration)
+            return DigitStep{sent == 0, {press.code, false, std::uint16_t(sent + frame_samples)}};
         if (ends_ < 3) {
             ++ends_;
             return DigitStep{sent == 0, {press.code, true, press.duration}};

@@ -172,6 +172,8 @@ struct Leg : Node {
     JitterBuffer jitter;
     DigitReceiver digits_in;
     DigitSender digits_out;
+    PassingPress passing;     // to my far end …
+    DigitReceiver taken_over;  // … and what was pressed for it instead: a relay must not press it once more
     Packing packing;
 
     Reports reports;

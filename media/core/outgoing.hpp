@@ -91,6 +91,9 @@ class Outgoing {
         return {first, 0, sequence_++, event_, ssrc_};
     }
 
+    // The packets of a press that a relay began will be our own.
+    void resume_event(std::uint32_t timestamp) { event_ = timestamp; }
+
   private:
     static constexpr Feed own{0, 0}, none{-1, 0};
 

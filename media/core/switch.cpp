@@ -179,8 +179,10 @@ void Switch::detach(Node& node) {
     }
     while (node.column != nullptr) {
         Cell* cell = node.column;
+        Node& listener = cell->listener;
         gains::unlink(*cell);
         output_.closed(*cell);
+        wake(listener);
     }
     unlink(node);
 }

@@ -86,6 +86,8 @@ class Switch {
     void tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload, bool recover);
     void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);
+    void note_passing(Leg& listener, const Leg& source, const rtp::Packet& packet, std::uint32_t sent);
+    void take_over(Leg& listener);
     void send(Leg& leg, rtp::Header header, std::size_t payload_size);
 
     void tick(int group, Nanos now);
@@ -137,6 +139,7 @@ class Switch {
     }
     void check_recorders();
 
+    static constexpr int press_samples = 1280;        // how long a press of our own is, for want of anything better
     static constexpr Nanos recent = 100 * millisecond;  // packets that come further apart are not one sound
 
     Output& output_;

@@ -150,6 +150,7 @@ bool Switch::wants_ticks(Node& node) const {
 // who begins with it has a first frame without it. Everybody else joins the group that is due next: nothing begins later
 // than a millisecond from now, and load spreads by itself.
 void Switch::wake(Node& node) {
+    if (node.kind == Kind::leg) take_over(as_leg(node));
     if (node.kind == Kind::leg && !as_leg(node).feeding && gains::mixed(node)) {
         as_leg(node).feeding = true;
         as_leg(node).jitter.start(sample_at(now_));

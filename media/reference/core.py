@@ -17,9 +17,9 @@ from media.reference.coders import coder, ticks
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Address, Leg
 from media.reference.rtp import Packet, TelephoneEvent, ahead
-from media.reference.streams import SAMPLE_NS, Order
+from media.reference.streams import KEYS, SAMPLE_NS, Order, PassingPress
 from media.reference.tap import Tap
-from media.reference.ticks import Ticks
+from media.reference.ticks import PRESS, Ticks
 
 
 class Core(Ticks):
@@ -119,7 +119,8 @@ class Core(Ticks):
                 continue
             event = content == "event"
             noise = content == "comfort noise"
-            if (noise and not listener.comfort_noise) or (event and listener.digit_payload_type < 0):
+            unwanted = (noise and not listener.comfort_noise) or (event and listener.digit_payload_type < 0)
+            if unwanted or (event and self._presses_itself(listener, source, packet)):
                 listener.out.skip(feed, packet)
                 continue
             if listener.out.mixing:
@@ -131,6 +132,7 @@ class Core(Ticks):
                 continue
             payload = packet.payload
             if event:
+                self._note_passing(listener, source, packet, renumbered.timestamp)
                 payload = TelephoneEvent.convert(payload, source.digit_ratio, listener.digit_ratio)
             elif isinstance(content, Codec) and content is not listener.codec:
                 payload = coder(listener.codec).encode(coder(content).decode(payload))  # both G.711
@@ -160,8 +162,26 @@ class Core(Ticks):
         self._events.append(("DigitPressed", source.id, key))
         # A relay has passed the packets on already; a mix carries no events, so its listeners get their own press.
         for listener, _ in self._table.column(source):
-            if isinstance(listener, Leg) and self._table.mixes(listener) and listener.digit_payload_type >= 0:
-                self._queue_digit(listener, key, 1280)
+            if not isinstance(listener, Leg) or listener.digit_payload_type < 0:
+                continue
+            if listener.digits_out or self._table.mixes(listener):
+                self._queue_digit(listener, key, PRESS)
+                listener.taken_over.receive(packet)
+
+    @staticmethod
+    def _presses_itself(listener: Leg, source: Leg, packet: Packet) -> bool:
+        """Does this listener get a press of our own for what a relay would pass on? One that it has got already, or,
+        behind those that wait to be sent, a new one: keys arrive in the order in which they were pressed."""
+        if listener.taken_over.knows(packet):
+            return True
+        return bool(listener.digits_out) and packet.payload[0] < len(KEYS) and not source.digits_in.knows(packet)
+
+    def _note_passing(self, listener: Leg, source: Leg, packet: Packet, sent: int) -> None:
+        event = TelephoneEvent.parse(packet.payload)
+        press = PassingPress(packet, source.id, event.duration // source.digit_ratio, sent, self._now, over=event.end)
+        known = listener.passing
+        if known is None or not press.same(known) or (not known.over and press.sounded >= known.sounded):
+            listener.passing = press
 
     def _distribute(self, source: Leg, packet: Packet, codec: Codec, order: Order) -> None:
         if order is Order.LATE and not source.coder.takes_late():

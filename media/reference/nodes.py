@@ -24,6 +24,7 @@ from media.reference.streams import (
     DigitReceiver,
     Incoming,
     Outgoing,
+    PassingPress,
     Placement,
     Press,
     SampleClock,
@@ -141,6 +142,10 @@ class Leg(Node):
     incoming: Incoming = field(default_factory=Incoming)
     digits_in: DigitReceiver = field(default_factory=DigitReceiver)
     digits_out: deque[Press] = field(default_factory=deque)
+    passing: PassingPress | None = None
+    """To my far end …"""
+    taken_over: DigitReceiver = field(default_factory=DigitReceiver)
+    """… and what was pressed for it instead: a relay must not press it once more."""
     timeline: Placement = field(default_factory=lambda: Placement(2400 - FRAME, 480))
     """For recordings: what comes 280 ms late still finds its place."""
     jitter: JitterBuffer = field(default_factory=JitterBuffer)

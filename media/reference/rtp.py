@@ -8,6 +8,8 @@ from dataclasses import dataclass
 MAX_PAYLOAD = 1440
 """What fits into an Ethernet frame: 180 ms of G.711."""
 EVENT_SIZE = 4
+LONGEST_EVENT = 0xFFFF
+"""In ticks of its clock; what is longer takes several segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class TelephoneEvent:
         """Durations count in the clock of each side's own telephone-event (section 2.3.5)."""
         events = [*struct.iter_unpack("!BBH", payload)]
         return b"".join(
-            struct.pack("!BBH", code, flags, min(duration * to_ratio // from_ratio, 0xFFFF))
+            struct.pack("!BBH", code, flags, min(duration * to_ratio // from_ratio, LONGEST_EVENT))
             for code, flags, duration in events
         )
 

@@ -6,9 +6,10 @@ Time is a whole number of nanoseconds; ``arrival`` and positions are samples on 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
 
-from media.reference.rtp import Packet, TelephoneEvent, ahead
+from media.reference.rtp import LONGEST_EVENT, Packet, TelephoneEvent, ahead
 
 SAMPLE_NS = 125_000
 FRAME = 160
@@ -166,6 +167,10 @@ class Outgoing:
         self._offset += 1
         return self._packet(payload, self._take_sequence(), self._event, first)
 
+    def resume_event(self, timestamp: int) -> None:
+        """The packets of a press that a relay began will be our own."""
+        self._event = timestamp
+
     def _packet(self, payload: bytes, sequence: int, timestamp: int, marker: bool) -> Packet:
         return Packet(0, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, self.ssrc, payload, marker)
 
@@ -238,23 +243,51 @@ class DigitReceiver:
         self._press: tuple[int, int, int] | None = None
 
     def receive(self, packet: Packet) -> str | None:
-        code = TelephoneEvent.parse(packet.payload).code
-        segment = False
-        if self._press is not None and self._press[0] == packet.ssrc:
-            newer = ahead(packet.timestamp, self._press[1], 32)
-            if -80_000 < newer <= 0:  # further back than ten seconds: the sender's clock began anew
-                return None
-            # Section 2.5.1.3: beyond 0xFFFF an event goes on as a new segment that begins where the old one ended.
-            segment = newer == 0xFFFF and self._press[2] == code
+        if self.knows(packet):
+            return None
+        code = packet.payload[0]
         self._press = packet.ssrc, packet.timestamp, code
-        return None if segment or code >= len(KEYS) else KEYS[code]
+        return None if code >= len(KEYS) else KEYS[code]
+
+    def knows(self, packet: Packet) -> bool:
+        """Is this a packet of the press that was received last, or of one before it?"""
+        if self._press is None or self._press[0] != packet.ssrc:
+            return False
+        newer, code = ahead(packet.timestamp, self._press[1], 32), packet.payload[0]
+        # Section 2.5.1.3: beyond 0xFFFF an event goes on as a new segment that begins where the old one ended.
+        if newer == LONGEST_EVENT and self._press[2] == code:
+            self._press = packet.ssrc, packet.timestamp, code
+            return True
+        return -80_000 < newer <= 0  # further back than ten seconds: the sender's clock began anew
+
+
+@dataclass(frozen=True, slots=True)
+class PassingPress:
+    """A press that is passed on as it comes."""
+
+    newest: Packet
+    source: int
+    """The leg that it comes from."""
+    sounded: int
+    """Samples, so far."""
+    timestamp: int
+    """It goes out with."""
+    since: int
+    """When its newest packet came, in nanoseconds."""
+    over: bool
+
+    def same(self, other: PassingPress) -> bool:
+        one, two = self.newest, other.newest
+        return (one.ssrc, one.timestamp, one.payload[0]) == (two.ssrc, two.timestamp, two.payload[0])
 
 
 class Press:
     """A press to be sent, tick by tick: updates, the end three times (section 2.5.1.4), 60 ms of pause."""
 
-    def __init__(self, code: int, duration: int) -> None:
-        updates = [TelephoneEvent(code, False, sounded) for sounded in range(FRAME, duration, FRAME)]
+    def __init__(self, code: int, duration: int, sounded: int | None = None) -> None:
+        """``sounded``: samples of it that somebody else, who began it, has sent."""
+        first = FRAME if sounded is None else FRAME + max(FRAME, sounded // FRAME * FRAME)
+        updates = [TelephoneEvent(code, False, until) for until in range(first, duration, FRAME)]
         self.steps: deque[TelephoneEvent | None] = deque([*updates, *[TelephoneEvent(code, True, duration)] * 3])
         self.steps.extend([None] * 3)
-        self.begun = False
+        self.begun = sounded is not None

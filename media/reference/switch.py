@@ -193,9 +193,12 @@ class Switch(Core):
             self._remove(found)
 
     def _remove(self, node: Node) -> None:
+        listeners = [listener for listener, _ in self._table.column(node) if listener is not node]
         self._table.clear(node)
         self._ticking.pop(node, None)
         del self._nodes[node.id]
+        for listener in listeners:
+            self._wake(listener)
 
     def _next_id(self) -> int:
         self._last_id += 1

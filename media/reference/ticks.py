@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from media.reference.tap import Tap
 
 GROUPS = 20
 SLOT_NS = 1_000_000
+PRESS = 1280
+"""Samples: how long a press of our own is, for want of anything better."""
 RECENT_NS = 100_000_000
 """Packets that come further apart are not one sound."""
 NodeType = TypeVar("NodeType", bound=Node)
@@ -231,6 +234,21 @@ class Ticks:
             first, pressed.begun = not pressed.begun, True
             self._send(leg, leg.out.event(payload, first, now), payload, "event")
 
+    def _take_over(self, listener: Leg) -> None:
+        """Who hears the other no longer by relay would hear no end of the press that is being passed on: it becomes our
+        own."""
+        press, direct = listener.passing, self._table.direct(listener)
+        if press is None or press.over or (direct is not None and direct.id == press.source):
+            return
+        listener.passing = replace(press, over=True)
+        if self._now - press.since >= RECENT_NS:  # its end was lost
+            return
+        listener.taken_over.receive(press.newest)
+        if not listener.digits_out:
+            code = press.newest.payload[0]
+            listener.digits_out.append(Press(code, max(press.sounded, PRESS), press.sounded))
+            listener.out.resume_event(press.timestamp)
+
     def _queue_digit(self, leg: Leg, key: str, duration: int) -> None:
         if len(leg.digits_out) < 64:
             leg.digits_out.append(Press(KEYS.index(key), duration))
@@ -255,6 +273,8 @@ class Ticks:
         """A source joins the group of that listener who is due first: its frame is heard in the tick that made it, and
         nobody who begins with it has a first frame without it. Everybody else joins the group that is due next: nothing
         begins later than a millisecond from now."""
+        if isinstance(node, Leg):
+            self._take_over(node)
         if isinstance(node, Leg) and not node.feeding and self._table.mixed(node):
             node.feeding = True
             node.jitter.start(self._now // SAMPLE_NS)

@@ -128,6 +128,135 @@ def test_keys_pass_a_mix(room: Room) -> None:
     assert events.count(TelephoneEvent(8, True, 1280)) == 3
 
 
+class TestHeldWhileTheListenerChanges:
+    """What began as a press of our own ends as one, and what a relay began we bring to its end: one press, one key."""
+
+    def held(
+        self, room: Room, caller: FarEnd, first: int, last: int, *, end: bool = False, audio: bool = False
+    ) -> None:
+        """Updates of a press, every 20 ms; ``audio``: the phone goes on sending what it hears, too."""
+        for number in range(first, last):
+            caller.send(caller.event(5, 160 * (number + 1), marker=number == 0))
+            if audio:
+                ahead_of = caller.timestamp
+                caller.timestamp += 160 * number
+                caller.say(tone(500, 160))
+                caller.timestamp = ahead_of
+            room.wait(20)
+        for _ in range(3 if end else 0):
+            caller.send(caller.event(5, 160 * last, end=True))
+        caller.timestamp += 160 * last if end else 0
+
+    def pressed(self, agent: FarEnd) -> list[TelephoneEvent]:
+        """The packets of the only press."""
+        packets = [packet for packet in agent.heard if packet.payload_type == 101]
+        assert len({packet.timestamp for packet in packets}) == 1
+        assert [packet.marker for packet in packets] == [True] + [False] * (len(packets) - 1)
+        assert all(ahead(b.sequence, a.sequence, 16) == 1 for a, b in pairwise(agent.heard))
+        events = [TelephoneEvent.parse(packet.payload) for packet in packets]
+        assert {event.code for event in events} == {5}
+        assert [event.end for event in events] == [False] * (len(events) - 3) + [True] * 3
+        assert [event.duration for event in events] == sorted(event.duration for event in events)
+        return events
+
+    @pytest.mark.parametrize("audio", [False, True])
+    def test_from_a_mix_to_a_relay(self, room: Room, audio: bool) -> None:
+        caller, agent, supervisor = room.phone(), room.phone(), room.phone()
+        room.gain(agent, caller)
+        room.gain(agent, supervisor)
+        caller.say(tone(500, 160))
+        room.wait(100)
+        self.held(room, caller, 0, 3, audio=audio)
+        room.gain(agent, supervisor, 0.0)
+        self.held(room, caller, 3, 40, end=True, audio=audio)
+        room.wait(100)
+        assert self.pressed(agent)[-1].duration == 1280
+        for packet in press(caller, 6):
+            caller.send(packet)
+        assert keys(room) == "56"
+        assert TelephoneEvent.parse(agent.heard[-1].payload) == TelephoneEvent(6, True, 640)  # passes as ever
+
+    def test_keys_that_follow_fast_keep_their_order(self, room: Room) -> None:
+        """Presses of our own take their time; who presses on meanwhile is not to be overtaken by himself."""
+        caller, agent, listener = room.phone(), room.phone(), room.phone()
+        room.gain(agent, caller)
+        prompt = room.player(agent)
+        room.switch.play(prompt, bytes(1600), False)
+        room.switch.finish(prompt)
+        for code in (1, 2, 3, 4, 5):
+            for packet in press(caller, code):
+                caller.send(packet)
+                room.wait(10)
+        room.wait(2_000)
+        for packet in press(caller, 6):
+            caller.send(packet)
+        for packet in agent.heard:
+            if packet.payload_type == 101:
+                listener.send(packet)
+        assert keys(room) == "123456" * 2
+
+    def test_what_comes_out_of_order_opens_no_press_again(self, room: Room) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        first, *others = press(caller, 5)
+        late = others.pop(1)
+        for packet in (first, *others, late):
+            caller.send(packet)
+        room.gain(agent, caller, 0.0)
+        room.wait(300)
+        assert len(agent.heard) == 6
+
+    def test_in_segments(self, room: Room) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        prompt = room.player(agent)
+        room.switch.play(prompt, bytes(1600), False)
+        room.switch.finish(prompt)
+        caller.send(caller.event(5, 160, marker=True))
+        room.wait(1_000)
+        caller.send(caller.event(5, 0xFFFF))
+        for duration in (160, 0xFFFF):
+            caller.timestamp += 0xFFFF
+            caller.send(caller.event(5, duration))
+        caller.send(caller.event(5, 0xFFFF, end=True))
+        assert len(self.pressed(agent)) == 10
+
+    @pytest.mark.parametrize("updates", [1, 5, 30])
+    def test_from_a_relay_to_a_mix_and_back(self, room: Room, updates: int) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        caller.say(tone(500, 160))
+        self.held(room, caller, 0, updates)
+        prompt = room.player(agent)
+        room.switch.play(prompt, bytes(3200), False)
+        room.switch.finish(prompt)
+        self.held(room, caller, updates, 60, end=True)
+        room.wait(300)
+        assert self.pressed(agent)[-1].duration == max(1280, 160 * updates)
+        assert keys(room) == "5"
+
+    @pytest.mark.parametrize("goes", ["is put on hold", "hangs up"])
+    def test_who_is_held_no_longer_holds_no_key(self, room: Room, goes: str) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        self.held(room, caller, 0, 10)
+        if goes == "hangs up":
+            room.switch.close_node(caller.node)
+        else:
+            room.gain(agent, caller, 0.0)
+        room.wait(300)
+        assert self.pressed(agent)[-1].duration == 1600
+
+    def test_a_press_whose_end_was_lost_is_not_gone_on_with_later(self, room: Room) -> None:
+        caller, agent = room.phone(), room.phone()
+        room.gain(agent, caller)
+        self.held(room, caller, 0, 5)
+        room.wait(200)
+        room.gain(agent, caller, 0.0)
+        room.wait(300)
+        assert len(agent.heard) == 5
+
+
 class TestSending:
     """``send_digit``."""
 
