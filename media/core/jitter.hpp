@@ -17,7 +17,7 @@ class JitterBuffer {
     // Samples that went past it, by relay: what a mix begins with follows on them.
     void remember(std::int64_t now, std::span<const Sample> samples) {
         concealment_.remember(samples);
-        used_ = now;
+        used_ = now + static_cast<std::int64_t>(samples.size());
         anchored_ = false;
     }
 
@@ -32,21 +32,24 @@ class JitterBuffer {
     // From now on frames will be read.
     void start(std::int64_t now) {
         if (now - used_ > 480) concealment_.forget();
-        anchored_ = false;
+        forget_timing();
     }
 
     // The sender's stream begins anew.
-    void forget_timing() { anchored_ = false; }
+    void forget_timing() {
+        anchored_ = false;
+        waited_ = 0;
+    }
 
     void write(std::uint32_t timestamp, std::span<const Sample> samples) {
         const auto count = static_cast<std::int64_t>(samples.size());
-        if (!anchored_) anchor(timestamp);
+        if (!anchored_) anchor(timestamp, count);
         std::int64_t at = next_ + static_cast<std::int32_t>(timestamp - static_cast<std::uint32_t>(next_));
         if (at + count <= next_) {
             if (next_ - at <= jump && ++late_ < 5) return;
-            at = anchor(timestamp);
+            at = anchor(timestamp, count);
         } else if (at - next_ > longest) {
-            at = anchor(timestamp);
+            at = anchor(timestamp, count);
         }
         late_ = 0;
         if (at > next_) next_ += std::min(waited_, at - next_);  // that much of the hole has been filled by waiting
@@ -66,7 +69,7 @@ class JitterBuffer {
         if (waiting < frame_samples + faster) faster = 0;
         surplus_ -= faster;
         const auto count = static_cast<int>(std::min<std::int64_t>(waiting, frame_samples + faster));
-        if (count == 0 && concealment_.exhausted()) return wait(frame_samples), false;
+        if (count == 0 && concealment_.exhausted()) return wait_silently(), false;
         std::array<Sample, frame_samples + 4> taken;
         take(std::span(taken).first(static_cast<std::size_t>(count)));
         if (count < frame_samples + faster) {
@@ -94,11 +97,14 @@ class JitterBuffer {
 
     static std::size_t place(std::int64_t at) { return static_cast<std::size_t>(at & (size - 1)); }
 
-    std::int64_t anchor(std::uint32_t timestamp) {
+    // Where it begins anew in the middle of what is heard, as behind a relay, what was made up until now is waiting too.
+    // Packets that are not whole frames need the rest of one, or it would run dry at once.
+    std::int64_t anchor(std::uint32_t timestamp, std::int64_t count) {
+        const std::int64_t waited = anchored_ ? 0 : waited_;
         anchored_ = true;
         here_.reset();
         end_ = std::int64_t{timestamp};
-        next_ = end_ - first_delay;
+        next_ = end_ - std::max(count % frame_samples, first_delay - waited);
         waited_ = late_ = frames_ = surplus_ = 0;
         least_ = longest;
         return end_;
@@ -106,7 +112,12 @@ class JitterBuffer {
 
     void wait(std::int64_t samples) {
         waited_ += samples;
-        if (waited_ >= longest) anchored_ = false;  // it has fallen silent
+        if (waited_ >= longest) forget_timing();  // it has fallen silent
+    }
+
+    // Whoever begins to speak, and does not go on, begins with the whole delay.
+    void wait_silently() {
+        if (anchored_ || waited_ > 0) wait(frame_samples);
     }
 
     // Runs that are here and runs that are not.
@@ -148,8 +159,8 @@ class JitterBuffer {
 
     bool anchored_ = false;
     std::int64_t next_ = 0, end_ = 0;  // positions on the sender's clock: of the next frame, and behind the newest sample
-    std::int64_t waited_ = 0;          // samples that were made up since the buffer ran dry
-    std::int64_t used_ = 0;            // when samples were last heard of, on our own clock
+    std::int64_t waited_ = 0;          // samples that were made up since the buffer ran dry, or began
+    std::int64_t used_ = 0;            // until when samples were heard, on our own clock
     std::int64_t least_ = longest;     // left over after a frame, at least, in this window
     int late_ = 0, frames_ = 0, surplus_ = 0;
     Concealment concealment_;

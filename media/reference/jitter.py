@@ -107,30 +107,30 @@ class JitterBuffer:
     def remember(self, now: int, samples: Samples) -> None:
         """Samples that went past it, by relay: what a mix begins with follows on them."""
         self._concealment.remember(samples)
-        self._used, self._anchored = now, False
+        self._used, self._anchored = now + len(samples), False
 
     def start(self, now: int) -> None:
         """From now on frames will be read."""
         if now - self._used > self._concealment.LONGEST:
             self._concealment.forget()
-        self._anchored = False
+        self.forget_timing()
 
     def forget_timing(self) -> None:
         """The sender's stream begins anew."""
-        self._anchored = False
+        self._anchored, self._waited = False, 0
 
     def write(self, timestamp: int, samples: Samples) -> None:
         count = len(samples)
         if not self._anchored:
-            self._anchor(timestamp)
+            self._anchor(timestamp, count)
         at = self._next + ahead(timestamp, self._next, 32)
         if at + count <= self._next:
             self._late += 1
             if self._next - at <= self.JUMP and self._late < 5:
                 return
-            at = self._anchor(timestamp)
+            at = self._anchor(timestamp, count)
         elif at - self._next > self.LONGEST:
-            at = self._anchor(timestamp)
+            at = self._anchor(timestamp, count)
         self._late = 0
         if at > self._next:
             self._next += min(self._waited, at - self._next)  # that much of the hole has been filled by waiting
@@ -149,7 +149,7 @@ class JitterBuffer:
         self._surplus -= faster
         count = min(waiting, FRAME + faster)
         if count == 0 and self._concealment.exhausted:
-            self._wait(FRAME)
+            self._wait_silently()
             return None
         taken = self._take(count)
         if count < FRAME + faster:
@@ -166,11 +166,14 @@ class JitterBuffer:
         holes = np.flatnonzero(~self._here[places])
         return self._samples[places[: holes[0]] if len(holes) else places]
 
-    def _anchor(self, timestamp: int) -> int:
+    def _anchor(self, timestamp: int, count: int) -> int:
+        """Where it begins anew in the middle of what is heard, as behind a relay, what was made up until now is waiting
+        too. Packets that are not whole frames need the rest of one, or it would run dry at once."""
+        waited = 0 if self._anchored else self._waited
         self._anchored = True
         self._here[:] = False
         self._end = timestamp & 0xFFFFFFFF
-        self._next = self._end - self.FIRST_DELAY
+        self._next = self._end - max(count % FRAME, self.FIRST_DELAY - waited)
         self._waited = self._late = self._frames = self._surplus = 0
         self._least = self.LONGEST
         return self._end
@@ -178,7 +181,12 @@ class JitterBuffer:
     def _wait(self, samples: int) -> None:
         self._waited += samples
         if self._waited >= self.LONGEST:
-            self._anchored = False  # it has fallen silent
+            self.forget_timing()  # it has fallen silent
+
+    def _wait_silently(self) -> None:
+        """Whoever begins to speak, and does not go on, begins with the whole delay."""
+        if self._anchored or self._waited:
+            self._wait(FRAME)
 
     def _take(self, count: int) -> Samples:
         """Runs that are here and runs that are not."""
