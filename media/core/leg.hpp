@@ -121,11 +121,11 @@ struct Leg : Node {
     // What a packet carries, or nothing when this leg has no use for it.
     std::optional<Heard> understand(const rtp::Packet& packet) const {
         const int type = packet.payload_type;
+        if (packet.payload.empty() || packet.payload.size() > rtp::max_payload) return std::nullopt;
         if (type == format.digit_payload_type) {
-            if (packet.payload.size() < event_size || packet.payload.size() % event_size != 0) return std::nullopt;
+            if (packet.payload.size() % event_size != 0) return std::nullopt;
             return Heard{Content::event, format.codec};
         }
-        if (packet.payload.empty() || packet.payload.size() > rtp::max_payload) return std::nullopt;
         if (type == format.payload_type) return Heard{Content::audio, format.codec};
         // The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
         if ((type == 0 || type == 8) && is_g711(format.codec)) return Heard{Content::audio, static_cast<Codec>(type)};

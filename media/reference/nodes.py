@@ -167,11 +167,10 @@ class Leg(Node):
 
     def understand(self, packet: Packet) -> Codec | str | None:
         """The codec of an audio packet, ``event``, ``comfort noise``, or None when this leg has no use for it."""
-        if packet.payload_type == self.digit_payload_type:
-            size = len(packet.payload)
-            return "event" if size >= EVENT_SIZE and size % EVENT_SIZE == 0 else None
         if not 0 < len(packet.payload) <= MAX_PAYLOAD:
             return None
+        if packet.payload_type == self.digit_payload_type:
+            return None if len(packet.payload) % EVENT_SIZE else "event"
         if packet.payload_type == self.payload_type:
             return self.codec
         # The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.

@@ -117,3 +117,14 @@ def test_a_payload_type_that_nobody_agreed_on(room: Room) -> None:
     caller.send(b"\x80\x60" + caller.packet(b"\xd5" * 160).__bytes__()[2:])
     counted = stats(caller)
     assert (counted.dropped_malformed, counted.dropped_foreign, counted.foreign_type) == (1, 1, 96)
+
+
+def test_telephone_events_that_fit_into_no_packet(room: Room) -> None:
+    """One datagram may hold 500 of them, which is more than there is room for on the way out."""
+    caller, agent = room.phone(), room.phone()
+    room.gain(agent, caller)
+    caller.send(Packet(101, caller.sequence & 0xFFFF, 0, caller.ssrc, bytes([5, 10, 0, 160]) * 500))
+    assert agent.heard == []
+    assert stats(caller).dropped_malformed == 1
+    caller.send(caller.event(5, 160))
+    assert len(agent.heard) == 1
