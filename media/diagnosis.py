@@ -22,6 +22,7 @@ class Cause(StrEnum):
     SENDS_NOTHING = "sends_nothing"
     LOST_ON_THE_WAY = "lost_on_the_way"
     OTHER_ADDRESS = "other_address"
+    OTHER_STREAM = "other_stream"
     OTHER_TYPE = "other_type"
     OTHER_KEY = "other_key"
     NOT_RTP = "not_rtp"
@@ -47,6 +48,11 @@ _SENTENCES: Mapping[Cause, tuple[str, str]] = {
     Cause.OTHER_ADDRESS: (
         "音频来自 {stranger}，而信令宣告的是 {announced}，因此被拒收（{dropped} 个包）",
         "audio came from {stranger} instead of the announced {announced} and was refused ({dropped} packets)",
+    ),
+    Cause.OTHER_STREAM: (
+        "对方同时发来多路音频：收听的一路有 {packets_in} 个包，其余的 {dropped} 个包（SSRC 不同）被拒收",
+        "the far side sent more than one stream at once: {packets_in} packets of one were heard, {dropped} of others"
+        " (another SSRC) refused",
     ),
     Cause.OTHER_TYPE: (
         "对方发来的负载类型 {foreign_type} 未经协商（{dropped} 个包），双方编码不一致",
@@ -125,6 +131,9 @@ def unhearing(stats: LegStats) -> Diagnosis | None:
 
 
 def _cut_off(stats: LegStats, *, held: bool) -> Diagnosis | None:
+    if stats.dropped_other_stream >= max(_ENOUGH_PACKETS, stats.packets_in):
+        evidence = {"packets_in": stats.packets_in, "dropped": stats.dropped_other_stream}
+        return Diagnosis(Cause.OTHER_STREAM, evidence)
     if stats.last_packet_age_ms > _STOPPED_MS and not held:
         silent = round(stats.last_packet_age_ms / 1000)
         return Diagnosis(Cause.STOPPED, {"silent_s": silent, "packets_in": stats.packets_in})

@@ -199,6 +199,8 @@ class LegStats:
     """-1 when none has arrived."""
     dropped_unprotected: int = 0
     """Those of the strangers' that came from the far end's own address: its key does not fit."""
+    dropped_other_stream: int = 0
+    """From the far end's own address, of another stream (SSRC) than the one that is heard. In no other count."""
     dropped_foreign: int = 0
     """Those of the malformed that were RTP from the far end, of a payload type that nobody agreed on …"""
     foreign_type: int = -1

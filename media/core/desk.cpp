@@ -243,6 +243,7 @@ LegReport Desk::stats(int id) const {
             .jitter_ms = static_cast<double>(found.in.jitter.get()) / 16 / 8,
             .age_ms = age,
             .unprotected = refusals.unprotected.get(),
+            .other_stream = found.probation.refused.get(),
             .foreign = refusals.foreign.get(),
             .last_type = refusals.last_type.get(),
             .codec = static_cast<int>(found.control_codec),

@@ -38,7 +38,7 @@ struct NoSuchNode : std::exception {
 struct LegReport {
     std::int64_t packets_in, packets_out, strangers, malformed, lost;
     double jitter_ms, age_ms;
-    std::int64_t unprotected, foreign, last_type;
+    std::int64_t unprotected, other_stream, foreign, last_type;
     int codec;
     Address announced, source, stranger;
     struct {

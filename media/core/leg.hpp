@@ -12,6 +12,7 @@
 #include "origin.hpp"
 #include "outgoing.hpp"
 #include "placement.hpp"
+#include "probation.hpp"
 #include "reports.hpp"
 #include "srtp.hpp"
 #include "tones.hpp"
@@ -160,6 +161,7 @@ struct Leg : Node {
     bool silence_said = false;
     bool control_digits = false;        // the control side's own: telephone-events were agreed on
     Codec control_codec = Codec::pcma;  // the control side's own too
+    Probation probation;
     Incoming in;
     Outgoing out;
     LegCounters counters;
@@ -178,6 +180,7 @@ struct Leg : Node {
 
     Reports reports;
     Refusals refusals;
+    HeldPacket held;  // by `probation`
 
     Leg* next_leg = nullptr;
     Leg* previous_leg = nullptr;

@@ -203,8 +203,8 @@ nb::tuple stats_tuple(const Desk& desk, int leg) {
     const LegReport report = desk.stats(leg);
     const auto& far = report.far;
     return nb::make_tuple(report.packets_in, report.packets_out, report.strangers, report.malformed, report.lost,
-                          report.jitter_ms, report.age_ms, report.unprotected, report.foreign, report.last_type,
-                          report.codec, address_object(report.announced), address_object(report.source),
+                          report.jitter_ms, report.age_ms, report.unprotected, report.other_stream, report.foreign,
+                          report.last_type, report.codec, address_object(report.announced), address_object(report.source),
                           address_object(report.stranger),
                           nb::make_tuple(far.received, far.written, far.refused, far.heard, far.packets, far.expected,
                                          far.lost, far.jitter_ms, far.round_trip_ms, far.left));

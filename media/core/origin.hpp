@@ -17,6 +17,7 @@ class Origin {
         remote_.set(address);
         since_ = now;
         locked_ = learned_ = false;
+        ++moves_;
         return true;
     }
 
@@ -26,6 +27,7 @@ class Origin {
     Address remote() const { return remote_.get(); }
     Address signalled() const { return signalled_.get(); }
     Nanos since() const { return since_; }
+    int moves() const { return moves_; }  // how often it has changed where packets come from
 
     bool admit(Address from, Nanos now) {
         if (!known()) return false;
@@ -36,6 +38,7 @@ class Origin {
         if (locked_ || now - since_ > window) return false;
         if (from != signalled() && learned_) return false;
         remote_.set(from);
+        ++moves_;
         locked_ = from == signalled();
         learned_ = true;
         return true;
@@ -46,6 +49,7 @@ class Origin {
 
     SharedAddress signalled_, remote_;
     Nanos since_ = 0;
+    int moves_ = 0;
     bool locked_ = false, learned_ = false;
 };
 

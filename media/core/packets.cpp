@@ -45,8 +45,26 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     const auto heard = packet ? leg.understand(*packet) : std::nullopt;
     if (!heard) return refuse_malformed(leg, packet, from);
     if (!leg.origin.admit(from, now)) return refuse_stranger(leg, from);
+    const Verdict verdict = leg.probation.judge(*packet, leg.origin.moves(), now);
+    if (verdict == Verdict::refused) return;
+    if (verdict == Verdict::held) return leg.held.keep(*packet);
+    if (verdict == Verdict::proven) hear_held(leg);
+    hear(leg, *packet, *heard);
+}
+
+// It came before the stream was followed, and is heard as if it were then.
+void Switch::hear_held(Leg& leg) {
+    const rtp::Packet& packet = leg.held.packet();
+    const auto heard = leg.understand(packet);
+    if (!heard) return leg.probation.refused.add(1);  // of a format that has changed since
+    const Nanos now = std::exchange(now_, leg.probation.held_since());
+    hear(leg, packet, *heard);
+    now_ = now;
+}
+
+void Switch::hear(Leg& leg, const rtp::Packet& packet, Heard heard) {
     const std::uint32_t epoch = leg.in.epoch;
-    const Order order = leg.in.receive(*packet);
+    const Order order = leg.in.receive(packet);
     if (order == Order::refused) return;
     if (epoch != leg.in.epoch) {
         leg.timeline.forget();
@@ -54,14 +72,14 @@ void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     }
     const bool first = leg.counters.packets_in.get() == 0;
     leg.counters.packets_in.add(1);
-    leg.counters.last_packet.set(now);
+    leg.counters.last_packet.set(now_);
     leg.silence_said = false;
-    relay(leg, *packet, *heard);  // before anything else: nobody waits for our bookkeeping
-    if (first) output_.event({Event::Type::first_packet, leg.id, 0, from});
-    if (heard->content == Content::event) return digit(leg, *packet);
-    if (heard->content == Content::comfort_noise) return fall_silent(leg, *packet);
+    relay(leg, packet, heard);  // before anything else: nobody waits for our bookkeeping
+    if (first) output_.event({Event::Type::first_packet, leg.id, 0, leg.origin.remote()});
+    if (heard.content == Content::event) return digit(leg, packet);
+    if (heard.content == Content::comfort_noise) return fall_silent(leg, packet);
     leg.noise.end();
-    distribute(leg, *packet, heard->codec, order);
+    distribute(leg, packet, heard.codec, order);
 }
 
 // What an SRTP or SRTCP packet holds; nothing when it is not from the far end, or is one that came before.

@@ -15,7 +15,7 @@ void Switch::report(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     const auto told = rtcp::parse(bytes, leg.out.ssrc());
     if (!told) return reports.malformed.add(1);
     reports.learned = from;
-    reports.read(*told, clock_ratio(leg.format.codec), now);
+    reports.read(*told, leg.in.ssrc(), clock_ratio(leg.format.codec), now);
 }
 
 // ---- what goes out

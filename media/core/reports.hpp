@@ -86,11 +86,13 @@ struct Reports {
         return writer.size();
     }
 
-    // `ratio`: ticks of our stream's clock in one 8 kHz sample.
-    void read(const rtcp::Compound& told, int ratio, Nanos now) {
+    // `ratio`: ticks of our stream's clock in one 8 kHz sample; `heard_ssrc`: the stream of theirs that is heard, whose
+    // report no other stream's takes the place of.
+    void read(const rtcp::Compound& told, std::uint32_t heard_ssrc, int ratio, Nanos now) {
         received.add(1);
         if (told.bye) left.set(1);
-        if (told.sender) {
+        const bool answered = their_report_at != 0 && their_ssrc == heard_ssrc;
+        if (told.sender && (told.ssrc == heard_ssrc || !answered)) {
             their_ssrc = told.ssrc;
             their_report = rtcp::middle(told.sender->ntp_time);
             their_report_at = now;

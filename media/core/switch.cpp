@@ -105,6 +105,7 @@ void Switch::set_security(Leg& leg, Security& security) {
 void Switch::set_remote(Leg& leg, Address address, bool rtcp_mux, Address rtcp) {
     const bool moved = address != leg.origin.signalled();
     leg.reports.signal(rtcp_mux, rtcp, moved);
+    leg.probation.settle();
     if (leg.origin.signal(address, now_)) output_.unsettled(leg);
     if (leg.reports.due < 0) schedule_report(leg);
 }

@@ -77,6 +77,8 @@ class Switch {
     void refuse_unopened(Leg& leg, Address from);
     void refuse_stranger(Leg& leg, Address from);
     void refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from);
+    void hear(Leg& leg, const rtp::Packet& packet, Heard heard);
+    void hear_held(Leg& leg);
     void relay(Leg& leg, const rtp::Packet& packet, Heard heard);
     void relay_to(Cell& cell, Leg& source, const rtp::Packet& packet, Heard heard);
     void catch_up(Leg& listener, const Leg& source, Gain from);

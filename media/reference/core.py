@@ -16,6 +16,7 @@ from media.reference import rtcp
 from media.reference.coders import coder, ticks
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Address, Leg
+from media.reference.probation import Verdict
 from media.reference.rtp import Packet, TelephoneEvent, ahead
 from media.reference.streams import KEYS, SAMPLE_NS, Order, PassingPress
 from media.reference.tap import Tap
@@ -48,6 +49,24 @@ class Core(Ticks):
         if not source.origin.admit((address, port), now_ns):
             self._refuse_stranger(source, (address, port))
             return
+        verdict = source.probation.judge(packet, source.origin.moves, now_ns)
+        if verdict is Verdict.PROVEN:
+            self._hear_held(source)
+        if verdict in (Verdict.PROVEN, Verdict.HEARD):
+            self._hear(source, packet, content)
+
+    def _hear_held(self, source: Leg) -> None:
+        """It came before the stream was followed, and is heard as if it were then."""
+        held, since = source.probation.held, source.probation.held_since
+        content = source.understand(held)
+        if content is None:  # of a format that has changed since
+            source.probation.refused += 1
+            return
+        now, self._now = self._now, since
+        self._hear(source, held, content)
+        self._now = now
+
+    def _hear(self, source: Leg, packet: Packet, content: Codec | str) -> None:
         epoch = source.incoming.epoch
         order = source.incoming.receive(packet)
         if order is Order.REFUSED:
@@ -56,10 +75,11 @@ class Core(Ticks):
             source.timeline.forget()
             source.jitter.forget_timing()
         source.packets_in += 1
-        source.last_packet, source.silence_said = now_ns, False
+        source.last_packet, source.silence_said = self._now, False
         self._relay(source, packet, content)  # before anything else: nobody waits for our bookkeeping
         if source.packets_in == 1:
-            self._events.append(("FirstPacket", source.id, address, port))
+            assert source.origin.remote is not None
+            self._events.append(("FirstPacket", source.id, *source.origin.remote))
         if content == "event":
             self._digit(source, packet)
         elif content == "comfort noise":
@@ -88,7 +108,7 @@ class Core(Ticks):
             reports.malformed += 1
             return
         reports.learned = address, port
-        reports.read(told, source.out.ratio, now_ns)
+        reports.read(told, source.incoming.ssrc, source.out.ratio, now_ns)
 
     @staticmethod
     def _refuse_stranger(leg: Leg, source: Address) -> None:

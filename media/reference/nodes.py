@@ -16,6 +16,7 @@ from media.reference.jitter import JitterBuffer
 from media.reference.levels import RAMP, UNITY, Samples, saturate
 from media.reference.node import Node
 from media.reference.noise import ComfortNoise
+from media.reference.probation import Probation
 from media.reference.reports import Reports
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
 from media.reference.streams import (
@@ -43,6 +44,8 @@ class Origin:
         self.signalled: Address | None = None
         self.remote: Address | None = None
         self.since = 0
+        self.moves = 0
+        """How often it has changed where packets come from."""
         self._locked = self._learned = False
 
     def signal(self, address: Address, now: int) -> None:
@@ -52,6 +55,7 @@ class Origin:
             return
         self.signalled = self.remote = address
         self.since = now
+        self.moves += 1
         self._locked = self._learned = False
 
     def admit(self, source: Address, now: int) -> bool:
@@ -63,6 +67,7 @@ class Origin:
         late = self._locked or now - self.since > self.WINDOW_NS
         if late or (self._learned and source != self.signalled):
             return False
+        self.moves += 1
         self.remote, self._locked, self._learned = source, source == self.signalled, True
         return True
 
@@ -139,6 +144,7 @@ class Leg(Node):
     """On the sender's clock, behind the newest audio or key."""
     packing: Packing = field(default_factory=Packing)
     origin: Origin = field(default_factory=Origin)
+    probation: Probation = field(default_factory=Probation)
     incoming: Incoming = field(default_factory=Incoming)
     digits_in: DigitReceiver = field(default_factory=DigitReceiver)
     digits_out: deque[Press] = field(default_factory=deque)

@@ -79,11 +79,13 @@ class Reports:
         about = rtcp.report(out.ssrc, self._about_sent(out, sent, now), self._about_received(incoming, ratio, now))
         return about + rtcp.name(out.ssrc, self.cname) + (rtcp.goodbye(out.ssrc) if bye else b"")
 
-    def read(self, told: rtcp.Compound, ratio: int, now: int) -> None:
-        """What the far end says. ``ratio``: ticks of our stream's clock in one 8 kHz sample."""
+    def read(self, told: rtcp.Compound, heard_ssrc: int, ratio: int, now: int) -> None:
+        """What the far end says. ``ratio``: ticks of our stream's clock in one 8 kHz sample; ``heard_ssrc``: the stream
+        of theirs that is heard, whose report no other stream's takes the place of."""
         self.received += 1
         self.left = self.left or told.bye
-        if told.sender is not None:
+        answered = self._their_report_at and self._their_ssrc == heard_ssrc
+        if told.sender is not None and (told.ssrc == heard_ssrc or not answered):
             self._their_ssrc, self._their_report_at = told.ssrc, now
             self._their_report = rtcp.middle(told.sender.ntp_time)
             self.far_packets = told.sender.packets

@@ -104,6 +104,7 @@ class Switch(Core):
         found, there = self._find(leg, Leg), canonical(address, port)
         reports = canonical(*rtcp) if rtcp is not None else None
         found.reports.signal(rtcp_mux, reports, moved=there != found.origin.signalled)
+        found.probation.settle()
         found.origin.signal(there, self._now)
         if found.reports.due < 0:
             found.reports.due = found.reports.clock.next(self._now)
@@ -217,7 +218,7 @@ class Switch(Core):
         age = (self._now - found.last_packet) / 1e6 if found.packets_in else -1.0
         jitter = found.incoming.jitter / 16 / 8
         counted = (found.packets_in, found.packets_out, found.strangers, found.malformed, found.incoming.lost)
-        refused = (refusals.unprotected, refusals.foreign, refusals.last_type)
+        refused = (refusals.unprotected, found.probation.refused, refusals.foreign, refusals.last_type)
         far = (
             reports.received,
             reports.written,

@@ -11,6 +11,7 @@ from media.diagnosis import Cause, Diagnosis, unheard, unhearing
 from media.engine import FarSide, LegStats
 from media.native import leg_stats
 from media.reference import rtcp
+from media.reference.rtp import Packet
 from tests.media.room import FarEnd, Room
 
 NOTHING = LegStats(0, 0, 0, 0, 0, 0.0, -1, announced=("192.0.2.9", 4000), source=("192.0.2.9", 4000))
@@ -58,6 +59,20 @@ def test_it_comes_from_elsewhere(room: Room, host: str, elsewhere: str, named: s
     assert cause is Cause.OTHER_ADDRESS
     assert named in chinese
     assert "refused (3 packets)" in english
+
+
+def test_another_stream_beside_the_one_that_is_heard(room: Room) -> None:
+    caller = room.phone()
+    for number in range(61):
+        caller.say(QUIET)
+        assert number > 20 or unheard(stats(caller)) is None
+        for sequence in (2 * number, 2 * number + 1):
+            caller.send(Packet(8, sequence, 0, 9 + sequence % 2, b"\xd5" * 160))
+        room.wait(20)
+    cause, chinese, english = of(unheard(stats(caller)))
+    assert cause is Cause.OTHER_STREAM
+    assert "61 packets of one were heard, 121 of others" in english
+    assert "121" in chinese
 
 
 def test_another_payload_type(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -66,9 +67,11 @@ def test_only_the_phone_that_was_signalled_is_heard(engine: MediaEngine, far: st
     assert [agent.hear().payload[0] for _ in range(5)] == [0, 1, 2, 3, 4]
     engine.set_remote(caller.node, *other.address)  # the call goes on at another phone
     agent.socket.settimeout(0.02)
+    numbers = count()
 
     def heard() -> bool:
-        other.socket.sendto(bytes(Packet(8, 7, 7, 8, b"\x77" * 160)), (far, caller.leg.port))
+        number = next(numbers)  # where what it sent before was heard first, one packet again and again is no new stream
+        other.socket.sendto(bytes(Packet(8, number, 160 * number, 8, b"\x77" * 160)), (far, caller.leg.port))
         with suppress(TimeoutError):
             return agent.hear().payload == b"\x77" * 160
         return False

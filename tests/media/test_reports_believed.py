@@ -88,6 +88,17 @@ class TestWhatTheFarEndSays:
         assert block is not None
         assert (block.last_report, block.delay) == (0, 0)
 
+    def test_nor_does_it_take_the_place_of_the_one_that_is_answered(self, room: Room) -> None:
+        caller = room.phone()
+        caller.say(QUIET)
+        tell(caller, rtcp.report(caller.ssrc, Sender(0x1234_5678_9ABC_DEF0, 0, 77, 77), None))
+        tell(caller, rtcp.report(caller.ssrc + 1, Sender(1 << 40, 0, 99, 99), None))
+        room.wait(4_000)
+        block = understood(taken(caller)[0][0], caller).about_us
+        assert block is not None
+        assert block.last_report == 0x5678_9ABC
+        assert stats(caller).far.packets_sent == 77
+
     def test_goodbye(self, room: Room) -> None:
         caller = room.phone()
         assert not tell(caller, rtcp.report(9, None, None)).left

@@ -116,10 +116,13 @@ def test_a_new_stream_of_the_sender_goes_on_in_ours(room: Room) -> None:
     room.wait(20)
     caller.ssrc, caller.sequence, caller.timestamp = 99, 7, 1_000_000
     caller.say(tone(500, 160))
-    first, second = agent.heard
+    room.wait(20)
+    caller.say(tone(500, 160))  # which shows that it is a stream: both are heard
+    first, second, third = agent.heard
     assert ahead(second.sequence, first.sequence, 16) == 1
     assert ahead(second.timestamp, first.timestamp, 32) == 160
-    assert second.ssrc == first.ssrc
+    assert ahead(third.timestamp, second.timestamp, 32) == 160
+    assert third.ssrc == second.ssrc == first.ssrc
     assert second.marker
 
 
