@@ -40,7 +40,7 @@ void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to
 void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     now_ = std::max(now_, now);
     if (rtcp::looks_so(bytes) && leg.reports.muxed) return report(leg, bytes, from, now);
-    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect)).empty()) return refuse_unopened(leg, from);
+    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect, rtp::ssrc_at)).empty()) return refuse_unopened(leg, from);
     const auto packet = rtp::parse(bytes);
     const auto heard = packet ? leg.understand(*packet) : std::nullopt;
     if (!heard) return refuse_malformed(leg, packet, from);
@@ -83,10 +83,12 @@ void Switch::hear(Leg& leg, const rtp::Packet& packet, Heard heard) {
 }
 
 // What an SRTP or SRTCP packet holds; nothing when it is not from the far end, or is one that came before.
-rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect) {
+rtp::Bytes Switch::open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect, std::size_t ssrc_at) {
     if (bytes.size() > opened_.size()) return {};
     std::copy(bytes.begin(), bytes.end(), opened_.begin());
-    return {opened_.data(), (*leg.security.receive.*unprotect)(opened_.data(), bytes.size())};
+    const std::size_t size = (*leg.security.receive.*unprotect)(opened_.data(), bytes.size());
+    if (size != 0) leg.security.receive->remember(rtp::read32(&opened_[ssrc_at]), leg.probation.streams());
+    return {opened_.data(), size};
 }
 
 void Switch::refuse_unopened(Leg& leg, Address from) {

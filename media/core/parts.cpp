@@ -1,5 +1,6 @@
 #include "parts.hpp"
 
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
@@ -65,6 +66,7 @@ class BareSrtp {
     nb::object unprotect(const nb::bytes& packet) { return run(&Srtp::unprotect, packet, room); }
     nb::object protect_rtcp(const nb::bytes& packet) { return run(&Srtp::protect_rtcp, packet, rtp::max_packet); }
     nb::object unprotect_rtcp(const nb::bytes& packet) { return run(&Srtp::unprotect_rtcp, packet, room); }
+    void remember(std::uint32_t ssrc, std::array<std::uint32_t, 3> known) { srtp_.remember(ssrc, known); }
 
   private:
     static constexpr std::size_t room = rtp::max_packet + srtp_overhead;
@@ -125,7 +127,8 @@ void bind_parts(nb::module_& module) {
         .def("protect", &BareSrtp::protect, "packet"_a)
         .def("unprotect", &BareSrtp::unprotect, "packet"_a)
         .def("protect_rtcp", &BareSrtp::protect_rtcp, "packet"_a)
-        .def("unprotect_rtcp", &BareSrtp::unprotect_rtcp, "packet"_a);
+        .def("unprotect_rtcp", &BareSrtp::unprotect_rtcp, "packet"_a)
+        .def("remember", &BareSrtp::remember, "ssrc"_a, "known"_a);
 }
 
 }  // namespace media

@@ -36,6 +36,8 @@ class Probation {
     void settle() { contested_ = false; }
 
     Nanos held_since() const { return since_; }
+    // All that it knows something of.
+    std::array<std::uint32_t, 3> streams() const { return {known_, elder_, candidate_}; }
 
   private:
     static constexpr Nanos live = 100 * millisecond;        // who sent something so lately has not stopped

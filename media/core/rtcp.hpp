@@ -11,7 +11,7 @@ namespace media::rtcp {
 
 enum Type : std::uint8_t { sender_report = 200, receiver_report = 201, source_description = 202, goodbye = 203 };
 
-inline constexpr std::size_t block_size = 24, sender_size = 20;
+inline constexpr std::size_t block_size = 24, sender_size = 20, ssrc_at = 4;
 inline constexpr std::size_t max_written = 128;  // more than the longest compound packet that we send
 
 // On a port that RTP shares, these are the packets that are none of RTP's: payload types 64 to 95 (RFC 5761 section 4).

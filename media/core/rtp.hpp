@@ -6,7 +6,7 @@
 
 namespace media::rtp {
 
-inline constexpr std::size_t header_size = 12;
+inline constexpr std::size_t header_size = 12, ssrc_at = 8;
 inline constexpr std::size_t max_payload = 1440;  // what fits into an Ethernet frame: 180 ms of G.711
 inline constexpr std::size_t max_packet = header_size + max_payload;
 

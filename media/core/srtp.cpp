@@ -1,7 +1,9 @@
 #include "srtp.hpp"
 
+#include <arpa/inet.h>
 #include <string.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -54,6 +56,20 @@ Srtp::Srtp(const std::string& suite, std::vector<std::uint8_t> key, std::optiona
 Srtp::~Srtp() {
     srtp_dealloc(session_);
     explicit_bzero(key_.data(), key_.size());
+}
+
+void Srtp::remember(std::uint32_t ssrc, std::span<const std::uint32_t> known) {
+    const auto here = streams_.begin(), end = here + static_cast<std::ptrdiff_t>(remembered_);
+    if (std::find(here, end, ssrc) != end) return;
+    if (remembered_ == streams_.size()) {
+        const auto forgotten = [&](std::uint32_t stream) {
+            if (std::find(known.begin(), known.end(), stream) != known.end()) return false;
+            srtp_remove_stream(session_, htonl(stream));
+            return true;
+        };
+        remembered_ = static_cast<std::size_t>(std::remove_if(here, end, forgotten) - here);
+    }
+    streams_[remembered_++] = ssrc;
 }
 
 }  // namespace media

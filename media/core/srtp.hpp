@@ -2,6 +2,7 @@
 #pragma once
 #include <srtp2/srtp.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,8 +16,8 @@ namespace media {
 
 inline constexpr std::size_t srtp_overhead = SRTP_MAX_TRAILER_LEN + 4;  // what protecting may add, SRTCP's index included
 
-// Made on the control side. On the media thread it allocates once for each stream that comes in, never for what goes
-// out. Where the keys come from does not matter here: from SDP today, and a DTLS handshake could hand over its own.
+// Made on the control side. On the media thread it allocates once for each stream that comes in (that is libsrtp's way),
+// never for what goes out. Where the keys come from does not matter here: from SDP today, and a DTLS handshake could hand over its own.
 class Srtp {
   public:
     // `suite` as RFC 4568 names it; `key` is master key and salt; `ssrc` is that of the stream that goes out, nothing for
@@ -33,6 +34,10 @@ class Srtp {
     std::size_t protect_rtcp(std::uint8_t* packet, std::size_t size) { return run(srtp_protect_rtcp, packet, size); }
     std::size_t unprotect_rtcp(std::uint8_t* packet, std::size_t size) { return run(srtp_unprotect_rtcp, packet, size); }
 
+    // A packet of this stream has come in, and libsrtp has a state for it: keys, and which packets came before. Of a few
+    // streams all are kept; where there are more, those stay that are `known`.
+    void remember(std::uint32_t ssrc, std::span<const std::uint32_t> known);
+
     bool same_key(const Srtp& other) const { return suite_ == other.suite_ && key_ == other.key_; }
 
   private:
@@ -45,6 +50,8 @@ class Srtp {
     const std::string suite_;
     std::vector<std::uint8_t> key_;
     srtp_t session_ = nullptr;
+    std::array<std::uint32_t, 8> streams_{};  // more than are ever known
+    std::size_t remembered_ = 0;
 };
 
 // Both directions of a leg; none for plain RTP.

@@ -73,7 +73,7 @@ class Switch {
 
   private:
     using Unprotect = std::size_t (Srtp::*)(std::uint8_t*, std::size_t);
-    rtp::Bytes open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect);
+    rtp::Bytes open(Leg& leg, rtp::Bytes bytes, Unprotect unprotect, std::size_t ssrc_at);
     void refuse_unopened(Leg& leg, Address from);
     void refuse_stranger(Leg& leg, Address from);
     void refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from);

@@ -41,6 +41,7 @@ class Core(Ticks):
                 self._refuse_unopened(source, (address, port))
                 return
             data = opened
+            source.unprotect.remember(int.from_bytes(data[8:12], "big"), source.probation.streams())
         packet = Packet.parse(data)
         content = None if packet is None else source.understand(packet)
         if packet is None or content is None:
@@ -103,6 +104,7 @@ class Core(Ticks):
             if not opened:
                 reports.strangers += 1
                 return
+            source.unprotect.remember(int.from_bytes(opened[4:8], "big"), source.probation.streams())
         told = rtcp.Compound.parse(opened, source.out.ssrc)
         if told is None:
             reports.malformed += 1

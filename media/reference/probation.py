@@ -60,6 +60,10 @@ class Probation:
         self._follow(packet.ssrc, now)
         return Verdict.PROVEN
 
+    def streams(self) -> list[int]:
+        """All that it knows something of."""
+        return [self._known, self._elder, self.held.ssrc]
+
     def settle(self) -> None:
         """The far side was described once more, and may have a reason to change."""
         self._contested = False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from media._core import Srtp
 from media.engine import Codec, DigitPressed, SrtpKeys, SrtpSuite
+from media.reference import rtcp
 from media.reference.rtp import Packet
+from tests.media.reports import beside, stats
 from tests.media.room import FarEnd, Room, converse, loudness, tone
 
 SUITES = [*SrtpSuite]
@@ -14,6 +19,11 @@ SUITES = [*SrtpSuite]
 
 def key_of(suite: SrtpSuite, seed: int) -> bytes:
     return bytes((seed + 7 * n) & 0xFF for n in range(suite.key_size))
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class SecuredEnd(FarEnd):
@@ -119,6 +129,32 @@ def test_a_hold_goes_on_where_the_counters_were(room: Room) -> None:
     room.switch.packet(caller.node, caller.on_the_wire[-1], *caller.address, room.now)
     room.collect()
     assert len(agent.heard) == 1200
+
+
+def test_streams_without_number_take_no_memory_and_the_live_one_is_not_forgotten(room: Room) -> None:
+    caller, agent = SecuredEnd(room, SrtpSuite.AES_CM_128_HMAC_SHA1_80), room.phone()
+    room.gain(agent, caller)
+    caller.say(tone(500, 160))
+    for ssrc in range(1_000, 7_000):
+        if ssrc == 2_000:
+            before = resident()
+        speaks, tells = (Srtp(caller.suite, caller.theirs, number) for number in (ssrc, ssrc + 50_000))
+        packet = speaks.protect(bytes(Packet(8, 1, 1, ssrc, bytes(160))))
+        report = tells.protect_rtcp(rtcp.report(ssrc + 50_000, None, None))
+        assert packet is not None
+        assert report is not None
+        room.switch.packet(caller.node, packet, *caller.address, room.now)
+        room.switch.report(caller.node, report, *beside(caller), room.now)
+        if ssrc % 100 == 0:
+            caller.say(tone(500, 160))
+    assert resident() - before < 1 << 20
+    assert stats(caller).dropped_other_stream >= 5_999
+    assert len(agent.heard) == 61
+    for data in caller.on_the_wire:
+        room.switch.packet(caller.node, data, *caller.address, room.now)
+    room.collect()
+    assert len(agent.heard) == 61
+    assert stats(caller).dropped_unprotected == 61, "each of them came before"
 
 
 def test_new_keys_and_back_to_plain(room: Room) -> None:
