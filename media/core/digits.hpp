@@ -34,6 +34,7 @@ class DigitReceiver {
         ssrc_ = ssrc;
         timestamp_ = timestamp;
         code_ = event.code;
+        before_ = 0;
         if (event.code >= keys.size()) return std::nullopt;
         return keys[event.code];
     }
@@ -45,9 +46,16 @@ class DigitReceiver {
         // Section 2.5.1.3: an event longer than 0xFFFF goes on as a new segment that begins where the old one ended.
         if (newer == longest_event && code == code_) {
             timestamp_ = timestamp;
+            before_ += longest_event;
             return true;
         }
         return newer <= 0 && newer > -restart;
+    }
+
+    // How much of a press, in ticks, lies in the segments before the one of this timestamp.
+    std::int64_t before(std::uint32_t timestamp) const {
+        const std::int64_t ticks = before_ + rtp::ahead(timestamp, timestamp_);
+        return ticks > 0 && ticks <= before_ && ticks % longest_event == 0 ? ticks : 0;
     }
 
   private:
@@ -56,6 +64,7 @@ class DigitReceiver {
     bool seen_ = false;
     std::uint32_t ssrc_ = 0, timestamp_ = 0;
     std::uint8_t code_ = 0;
+    std::int64_t before_ = 0;
 };
 
 // A press that is passed on as it comes.
@@ -64,7 +73,8 @@ struct PassingPress {
     std::uint32_t ssrc = 0, timestamp = 0;  // that leg's
     std::uint32_t sent = 0;                 // the timestamp that it goes out with
     std::uint8_t code = 0;
-    int sounded = 0;  // samples, so far
+    int sounded = 0;       // samples, so far, of its present segment
+    std::int64_t segment = 0;
     Nanos since = 0;  // when its newest packet came
 };
 
@@ -77,6 +87,8 @@ struct DigitStep {
 // Presses waiting to be sent: an update every 20 ms, the end three times (section 2.5.1.4), then 60 ms of pause.
 class DigitSender {
   public:
+    int segmented = 0;  // ticks of the present press in the segments that have been sent
+
     bool busy() const { return count_ > 0; }
 
     bool queue(std::uint8_t code, int duration_samples) {
@@ -89,6 +101,7 @@ class DigitSender {
     bool resume(std::uint8_t code, int sounded, int duration_samples) {
         if (busy() || !queue(code, std::max(sounded, duration_samples))) return false;
         step_ = std::max(1, sounded / frame_samples);
+        segmented = 0;
         return true;
     }
 
@@ -96,6 +109,7 @@ class DigitSender {
     std::optional<DigitStep> step() {
         const Press press = queue_[first_];
         const int sent = step_ * frame_samples;
+        if (sent == 0) segmented = 0;
         ++step_;
         if (sent + frame_samples < press.duration)
             return DigitStep{sent == 0, {press.code, false, std::uint16_t(sent + frame_samples)}};

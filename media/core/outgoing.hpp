@@ -85,10 +85,18 @@ class Outgoing {
             event_ = timestamp_at(now);
             advance(event_, 0, now);
         }
+        return insert(event_, first);
+    }
+
+    // Where a segment of a press is full, the next begins (RFC 4733 section 2.5.1.3).
+    void next_segment(std::uint32_t length) { event_ += length; }
+
+    // The header for a packet between those that are relayed.
+    rtp::Header insert(std::uint32_t timestamp, bool marker) {
         // What is relayed from here on moves up by one; what comes late from before would now collide.
         oldest_ = static_cast<std::uint16_t>(sequence_ - sequence_offset_);
         ++sequence_offset_;
-        return {first, 0, sequence_++, event_, ssrc_};
+        return {marker, 0, sequence_++, timestamp, ssrc_};
     }
 
     // The packets of a press that a relay began will be our own.

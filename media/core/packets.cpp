@@ -4,33 +4,11 @@ namespace media {
 
 namespace {
 
-// How much of an event's sound lies behind its timestamp, in ticks of the audio's clock.
-std::uint32_t event_ticks(const Leg& leg, const rtp::Packet& packet) {
-    const auto duration = static_cast<std::uint32_t>(read_event(packet.payload).duration);
-    return duration * static_cast<std::uint32_t>(clock_ratio(leg.format.codec) / leg.format.digit_ratio);
-}
-
 // Has audio been lost before this packet? What is missing may have been packets of a key, which take time of their own or
 // none: audio that was lost has left room for itself.
 bool lost_audio(const Leg& leg, const rtp::Packet& packet) {
     const auto length = static_cast<std::int32_t>(ticks(leg.format.codec, packet.payload));
     return leg.in.missing > 0 && rtp::ahead(packet.timestamp, leg.heard_until) >= length;
-}
-
-// Does this listener get a press of our own for what a relay would pass on? One that it has got already, or, behind those
-// that wait to be sent, a new one: keys arrive in the order in which they were pressed.
-bool presses_itself(Leg& listener, Leg& source, const rtp::Packet& packet) {
-    const std::uint8_t code = packet.payload[0];
-    if (listener.taken_over.knows(packet.ssrc, packet.timestamp, code)) return true;
-    return listener.digits_out.busy() && code < keys.size() && !source.digits_in.knows(packet.ssrc, packet.timestamp, code);
-}
-
-// Durations count in the clock of each side's own telephone-event (RFC 4733 section 2.3.5).
-void copy_events(rtp::Bytes from, int from_ratio, int to_ratio, std::uint8_t* to) {
-    for (std::size_t at = 0; at < from.size(); at += event_size, to += event_size) {
-        std::copy_n(&from[at], event_size, to);
-        rtp::write16(to + 2, static_cast<std::uint16_t>(std::min(rtp::read16(&from[at + 2]) * to_ratio / from_ratio, 0xFFFF)));
-    }
 }
 
 }  // namespace
@@ -131,20 +109,14 @@ void Switch::relay_to(Cell& cell, Leg& source, const rtp::Packet& packet, Heard 
     const bool noise = heard.content == Content::comfort_noise;
     if ((noise && !listener.format.comfort_noise) || (event && listener.format.digit_payload_type < 0))
         return listener.out.skip(feed, packet);
-    if (event && presses_itself(listener, source, packet)) return listener.out.skip(feed, packet);
+    if (event) return relay_event(cell, source, packet);
     if (listener.out.mixing()) catch_up(listener, source, std::exchange(cell.from, cell.gain));
-    const std::uint32_t played = event ? event_ticks(source, packet) : 0;
-    const std::uint32_t length = event || noise ? 0 : ticks(heard.codec, packet.payload);
-    auto header = listener.out.relay(feed, packet, played, length, now_);
+    const std::uint32_t length = noise ? 0 : ticks(heard.codec, packet.payload);
+    auto header = listener.out.relay(feed, packet, 0, length, now_);
     if (!header) return;
-    header->payload_type =
-        static_cast<std::uint8_t>(event ? listener.format.digit_payload_type
-                                  : noise ? comfort_noise_type : listener.format.payload_type);
+    header->payload_type = noise ? comfort_noise_type : listener.format.payload_type;
     std::uint8_t* payload = &packet_[rtp::header_size];
-    if (event) {
-        note_passing(listener, source, packet, header->timestamp);
-        copy_events(packet.payload, source.format.digit_ratio, listener.format.digit_ratio, payload);
-    } else if (noise || heard.codec == listener.format.codec) {
+    if (noise || heard.codec == listener.format.codec) {
         std::copy(packet.payload.begin(), packet.payload.end(), payload);
     } else {
         const auto& table = heard.codec == Codec::pcma ? g711::alaw_to_ulaw : g711::ulaw_to_alaw;
@@ -179,44 +151,6 @@ void Switch::send(Leg& leg, rtp::Header header, std::size_t payload_size) {
     leg.counters.packets_out.add(1);
     leg.counters.octets_out.add(static_cast<std::int64_t>(payload_size));
     output_.send(leg, {packet_.data(), size});
-}
-
-void Switch::digit(Leg& leg, const rtp::Packet& packet) {
-    const std::uint32_t sounded = packet.timestamp + event_ticks(leg, packet);
-    if (rtp::ahead(sounded, leg.heard_until) > 0) leg.heard_until = sounded;
-    const auto key = leg.digits_in.receive(packet.ssrc, packet.timestamp, read_event(packet.payload));
-    if (!key) return;
-    output_.event({Event::Type::digit, leg.id, *key});
-    // A relay has passed the packets on already; a mix carries no events, so its listeners get a press of their own.
-    for (Cell* cell = leg.column; cell != nullptr; cell = cell->next_in_column) {
-        if (cell->listener.kind != Kind::leg) continue;
-        Leg& listener = as_leg(cell->listener);
-        if (listener.format.digit_payload_type < 0) continue;
-        if (!listener.digits_out.busy() && !gains::mixes(listener)) continue;
-        send_digit(listener, static_cast<std::uint8_t>(keys.find(*key)), press_samples);
-        listener.taken_over.receive(packet.ssrc, packet.timestamp, read_event(packet.payload));
-    }
-}
-
-void Switch::note_passing(Leg& listener, const Leg& source, const rtp::Packet& packet, std::uint32_t sent) {
-    const TelephoneEvent event = read_event(packet.payload);
-    const int sounded = event.duration / source.format.digit_ratio;
-    const PassingPress& known = listener.passing;
-    const bool same = known.ssrc == packet.ssrc && known.timestamp == packet.timestamp && known.code == event.code;
-    if (same && (known.source == 0 || sounded < known.sounded)) return;  // out of order
-    listener.passing = {event.end ? 0 : source.id, packet.ssrc, packet.timestamp, sent, event.code, sounded, now_};
-}
-
-// Who hears the other no longer by relay would hear no end of the press that is being passed on: it becomes our own.
-void Switch::take_over(Leg& listener) {
-    PassingPress& press = listener.passing;
-    const Leg* const direct = gains::feed(listener).direct;
-    if (press.source == 0 || (direct != nullptr && direct->id == press.source)) return;
-    press.source = 0;
-    if (now_ - press.since >= recent) return;  // its end was lost
-    listener.taken_over.receive(press.ssrc, press.timestamp, {press.code, false, 0});
-    if (!listener.digits_out.resume(press.code, press.sounded, press_samples)) return;
-    listener.out.resume_event(press.sent);
 }
 
 void Switch::distribute(Leg& leg, const rtp::Packet& packet, Codec codec, Order order) {

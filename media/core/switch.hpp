@@ -88,7 +88,12 @@ class Switch {
     void tap_wide(Leg& leg, std::uint32_t timestamp, rtp::Bytes payload, bool recover);
     void sound(Leg& leg, std::uint32_t timestamp, std::span<const Sample> samples, Order order);
     void digit(Leg& leg, const rtp::Packet& packet);
-    void note_passing(Leg& listener, const Leg& source, const rtp::Packet& packet, std::uint32_t sent);
+    void relay_event(Cell& cell, Leg& source, const rtp::Packet& packet);
+    void fill_segments(Leg& listener, const rtp::Packet& packet, TelephoneEvent event, std::int64_t until);
+    void note_passing(Leg& listener, const Leg& source, const rtp::Packet& packet, std::uint32_t sent, std::int64_t segment,
+                      int sounded);
+    void send_event(Leg& leg, rtp::Header header, TelephoneEvent event);
+    void send_event(Leg& leg, rtp::Header header, std::size_t size);
     void take_over(Leg& listener);
     void send(Leg& leg, rtp::Header header, std::size_t payload_size);
 

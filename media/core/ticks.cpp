@@ -111,18 +111,6 @@ void Switch::send_samples(Leg& leg, Nanos now, std::span<const Sample> samples, 
     send(leg, header, size);
 }
 
-void Switch::send_digits(Leg& leg, Nanos now) {
-    const auto step = leg.digits_out.step();
-    if (!step || !leg.origin.known() || leg.format.digit_payload_type < 0) return;
-    rtp::Header header = leg.out.event(step->first, now);
-    header.payload_type = static_cast<std::uint8_t>(leg.format.digit_payload_type);
-    std::uint8_t* payload = &packet_[rtp::header_size];
-    payload[0] = step->event.code;
-    payload[1] = static_cast<std::uint8_t>((step->event.end ? 0x80 : 0) | 10);  // volume: -10 dBm0
-    rtp::write16(payload + 2, static_cast<std::uint16_t>(std::min(step->event.duration * leg.format.digit_ratio, 0xFFFF)));
-    send(leg, header, event_size);
-}
-
 void Switch::end_run(Player& player) {
     output_.event({Event::Type::play_finished, player.id, player.heard});
     player.running = player.finishing = false;

@@ -16,14 +16,14 @@ from media.reference import rtcp
 from media.reference.coders import coder, ticks
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.nodes import Address, Leg
+from media.reference.presses import Presses
 from media.reference.probation import Verdict
-from media.reference.rtp import Packet, TelephoneEvent, ahead
-from media.reference.streams import KEYS, SAMPLE_NS, Order, PassingPress
+from media.reference.rtp import Packet, ahead
+from media.reference.streams import SAMPLE_NS, Order
 from media.reference.tap import Tap
-from media.reference.ticks import PRESS, Ticks
 
 
-class Core(Ticks):
+class Core(Presses):
     """What happens to packets. ``media.reference.switch`` adds the commands."""
 
     # -- packets
@@ -147,16 +147,15 @@ class Core(Ticks):
                 continue
             if listener.out.mixing:
                 self._catch_up(listener, source)
-            heard = self._event_ticks(source, packet) if event else 0
+            if event:
+                self._relay_event(listener, source, packet)
+                continue
             length = ticks(content, packet.payload) if isinstance(content, Codec) else 0
-            renumbered = listener.out.relay(feed, packet, heard, length, self._now)
+            renumbered = listener.out.relay(feed, packet, 0, length, self._now)
             if renumbered is None:
                 continue
             payload = packet.payload
-            if event:
-                self._note_passing(listener, source, packet, renumbered.timestamp)
-                payload = TelephoneEvent.convert(payload, source.digit_ratio, listener.digit_ratio)
-            elif isinstance(content, Codec) and content is not listener.codec:
+            if isinstance(content, Codec) and content is not listener.codec:
                 payload = coder(listener.codec).encode(coder(content).decode(payload))  # both G.711
             self._send(listener, renumbered, payload, content if isinstance(content, str) else "audio")
 
@@ -168,42 +167,6 @@ class Core(Ticks):
             samples, rest = rest[:fits], rest[fits:]
             payload = listener.coder.encode(samples)
             self._send(listener, listener.out.frame(payload, self._now, len(samples), False), payload)
-
-    @staticmethod
-    def _event_ticks(leg: Leg, packet: Packet) -> int:
-        """How much of an event's sound lies behind its timestamp, in ticks of the audio's clock."""
-        return TelephoneEvent.parse(packet.payload).duration * (leg.codec.clock_rate // 8000 // leg.digit_ratio)
-
-    def _digit(self, source: Leg, packet: Packet) -> None:
-        sounded = packet.timestamp + self._event_ticks(source, packet)
-        if ahead(sounded, source.heard_until, 32) > 0:
-            source.heard_until = sounded
-        key = source.digits_in.receive(packet)
-        if key is None:
-            return
-        self._events.append(("DigitPressed", source.id, key))
-        # A relay has passed the packets on already; a mix carries no events, so its listeners get their own press.
-        for listener, _ in self._table.column(source):
-            if not isinstance(listener, Leg) or listener.digit_payload_type < 0:
-                continue
-            if listener.digits_out or self._table.mixes(listener):
-                self._queue_digit(listener, key, PRESS)
-                listener.taken_over.receive(packet)
-
-    @staticmethod
-    def _presses_itself(listener: Leg, source: Leg, packet: Packet) -> bool:
-        """Does this listener get a press of our own for what a relay would pass on? One that it has got already, or,
-        behind those that wait to be sent, a new one: keys arrive in the order in which they were pressed."""
-        if listener.taken_over.knows(packet):
-            return True
-        return bool(listener.digits_out) and packet.payload[0] < len(KEYS) and not source.digits_in.knows(packet)
-
-    def _note_passing(self, listener: Leg, source: Leg, packet: Packet, sent: int) -> None:
-        event = TelephoneEvent.parse(packet.payload)
-        press = PassingPress(packet, source.id, event.duration // source.digit_ratio, sent, self._now, over=event.end)
-        known = listener.passing
-        if known is None or not press.same(known) or (not known.over and press.sounded >= known.sounded):
-            listener.passing = press
 
     def _distribute(self, source: Leg, packet: Packet, codec: Codec, order: Order) -> None:
         if order is Order.LATE and not source.coder.takes_late():

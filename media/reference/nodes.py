@@ -12,6 +12,7 @@ import numpy.typing as npt
 from media._core import Srtp, ToneDigits, ToneMask
 from media.engine import Codec
 from media.reference.coders import G711, Coder, WideEar, coder
+from media.reference.digits import DigitReceiver, PassingPress, Press
 from media.reference.jitter import JitterBuffer
 from media.reference.levels import RAMP, UNITY, Samples, saturate
 from media.reference.node import Node
@@ -19,17 +20,7 @@ from media.reference.noise import ComfortNoise
 from media.reference.probation import Probation
 from media.reference.reports import Reports
 from media.reference.rtp import EVENT_SIZE, MAX_PAYLOAD, Packet
-from media.reference.streams import (
-    FRAME,
-    FRAME_NS,
-    DigitReceiver,
-    Incoming,
-    Outgoing,
-    PassingPress,
-    Placement,
-    Press,
-    SampleClock,
-)
+from media.reference.streams import FRAME, FRAME_NS, Incoming, Outgoing, Placement, SampleClock
 
 Address = tuple[str, int]
 

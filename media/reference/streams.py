@@ -5,17 +5,13 @@ Time is a whole number of nanoseconds; ``arrival`` and positions are samples on 
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from enum import Enum
 
-from media.reference.rtp import LONGEST_EVENT, Packet, TelephoneEvent, ahead
+from media.reference.rtp import Packet, ahead
 
 SAMPLE_NS = 125_000
 FRAME = 160
 FRAME_NS = FRAME * SAMPLE_NS
-KEYS = "0123456789*#ABCD"
-"""RFC 4733 table 3: events 0 to 15."""
 
 
 class Order(Enum):
@@ -157,15 +153,23 @@ class Outgoing:
         self._advance(timestamp, samples * self.ratio, now)
         return self._packet(payload, self._take_sequence(), timestamp, fresh)
 
-    def event(self, payload: bytes, first: bool, now: int) -> Packet:
+    def event(self, first: bool, now: int) -> Packet:
         """One telephone-event packet put in between; all of a press share the first one's timestamp."""
         if first:
             self._event = self._timestamp_at(now)
             self._advance(self._event, 0, now)
+        return self.insert(self._event, first)
+
+    def next_segment(self, length: int) -> None:
+        """Where a segment of a press is full, the next begins (RFC 4733 section 2.5.1.3)."""
+        self._event += length
+
+    def insert(self, timestamp: int, marker: bool) -> Packet:
+        """A packet between those that are relayed."""
         # What is relayed from here on moves up by one; what comes late from before would now collide.
         self._oldest = self._sequence - self._offset
         self._offset += 1
-        return self._packet(payload, self._take_sequence(), self._event, first)
+        return self._packet(b"", self._take_sequence(), timestamp, marker)
 
     def resume_event(self, timestamp: int) -> None:
         """The packets of a press that a relay began will be our own."""
@@ -233,61 +237,3 @@ class Placement:
         self._strikes = 0
         self._anchor = (timestamp, expected)
         return expected
-
-
-class DigitReceiver:
-    """One press is heard once. It is known by the RTP timestamp of its beginning, which all its packets share
-    (RFC 4733 section 2.2.2): a lost or repeated end, a late packet or a missing marker changes nothing."""
-
-    def __init__(self) -> None:
-        self._press: tuple[int, int, int] | None = None
-
-    def receive(self, packet: Packet) -> str | None:
-        if self.knows(packet):
-            return None
-        code = packet.payload[0]
-        self._press = packet.ssrc, packet.timestamp, code
-        return None if code >= len(KEYS) else KEYS[code]
-
-    def knows(self, packet: Packet) -> bool:
-        """Is this a packet of the press that was received last, or of one before it?"""
-        if self._press is None or self._press[0] != packet.ssrc:
-            return False
-        newer, code = ahead(packet.timestamp, self._press[1], 32), packet.payload[0]
-        # Section 2.5.1.3: beyond 0xFFFF an event goes on as a new segment that begins where the old one ended.
-        if newer == LONGEST_EVENT and self._press[2] == code:
-            self._press = packet.ssrc, packet.timestamp, code
-            return True
-        return -80_000 < newer <= 0  # further back than ten seconds: the sender's clock began anew
-
-
-@dataclass(frozen=True, slots=True)
-class PassingPress:
-    """A press that is passed on as it comes."""
-
-    newest: Packet
-    source: int
-    """The leg that it comes from."""
-    sounded: int
-    """Samples, so far."""
-    timestamp: int
-    """It goes out with."""
-    since: int
-    """When its newest packet came, in nanoseconds."""
-    over: bool
-
-    def same(self, other: PassingPress) -> bool:
-        one, two = self.newest, other.newest
-        return (one.ssrc, one.timestamp, one.payload[0]) == (two.ssrc, two.timestamp, two.payload[0])
-
-
-class Press:
-    """A press to be sent, tick by tick: updates, the end three times (section 2.5.1.4), 60 ms of pause."""
-
-    def __init__(self, code: int, duration: int, sounded: int | None = None) -> None:
-        """``sounded``: samples of it that somebody else, who began it, has sent."""
-        first = FRAME if sounded is None else FRAME + max(FRAME, sounded // FRAME * FRAME)
-        updates = [TelephoneEvent(code, False, until) for until in range(first, duration, FRAME)]
-        self.steps: deque[TelephoneEvent | None] = deque([*updates, *[TelephoneEvent(code, True, duration)] * 3])
-        self.steps.extend([None] * 3)
-        self.begun = sounded is not None

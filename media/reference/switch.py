@@ -13,11 +13,12 @@ from media._core import Srtp, ToneDigits
 from media.engine import Codec
 from media.reference.coders import coder, wide_ear
 from media.reference.core import Core
+from media.reference.digits import KEYS
 from media.reference.levels import UNITY
 from media.reference.node import Node
 from media.reference.nodes import Leg, Player, Recorder, Side
 from media.reference.ports import canonical
-from media.reference.streams import KEYS, SAMPLE_NS, Outgoing
+from media.reference.streams import SAMPLE_NS, Outgoing
 from media.reference.tap import Taken, Tap
 from media.reference.ticks import RECENT_NS, NodeType
 

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from media.reference.digits import KEYS, Press
 from media.reference.levels import Samples, ramped, saturate
 from media.reference.node import Node
 from media.reference.nodes import Leg, Player, Recorder, Side
 from media.reference.reports import STEP_NS
-from media.reference.rtp import Packet, TelephoneEvent
-from media.reference.streams import FRAME, FRAME_NS, KEYS, SAMPLE_NS, Press
+from media.reference.rtp import LONGEST_EVENT, Packet, TelephoneEvent
+from media.reference.streams import FRAME, FRAME_NS, SAMPLE_NS
 from media.reference.table import Table
 from media.reference.tap import Tap
 
@@ -229,10 +230,19 @@ class Ticks:
         step = pressed.steps.popleft()
         if not pressed.steps:
             leg.digits_out.popleft()
-        if step is not None and leg.origin.remote is not None and leg.digit_payload_type >= 0:
-            payload = TelephoneEvent.convert(bytes(step), 1, leg.digit_ratio)
-            first, pressed.begun = not pressed.begun, True
-            self._send(leg, leg.out.event(payload, first, now), payload, "event")
+        if step is None or leg.origin.remote is None or leg.digit_payload_type < 0:
+            return
+        whole = step.duration * leg.digit_ratio
+        while whole - pressed.segmented > LONGEST_EVENT:
+            self._send_event(leg, leg.out.event(False, now), bytes(TelephoneEvent(step.code, False, LONGEST_EVENT)))
+            leg.out.next_segment(LONGEST_EVENT)
+            pressed.segmented += LONGEST_EVENT
+        first, pressed.begun = not pressed.begun, True
+        told = TelephoneEvent(step.code, step.end, whole - pressed.segmented)
+        self._send_event(leg, leg.out.event(first, now), bytes(told))
+
+    def _send_event(self, leg: Leg, numbered: Packet, payload: bytes) -> None:
+        self._send(leg, numbered, payload, "event")
 
     def _take_over(self, listener: Leg) -> None:
         """Who hears the other no longer by relay would hear no end of the press that is being passed on: it becomes our

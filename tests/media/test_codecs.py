@@ -11,8 +11,8 @@ import pytest
 
 from media.engine import Codec
 from media.reference.coders import coder, ticks
-from media.reference.rtp import Packet, ahead
-from tests.media.room import Room, Samples, converse, loudness, tone
+from media.reference.rtp import Packet, TelephoneEvent, ahead
+from tests.media.room import FarEnd, Room, Samples, converse, loudness, tone
 
 STATEFUL = [Codec.G722, Codec.OPUS, Codec.L16_WIDE]
 CODECS = [*Codec]
@@ -286,6 +286,55 @@ class TestEventClocks:
         room.gain(agent, caller)
         caller.send(caller.event(5, 960))
         assert agent.heard[0].payload == b"\x05\x0a\x00\xa0"
+
+    def events(self, phone: FarEnd) -> list[tuple[int, int, bool, bool]]:
+        """Of the only press: timestamp and duration, both since its beginning, end and marker."""
+        packets = [packet for packet in phone.heard if packet.payload_type == 101]
+        assert all(ahead(b.sequence, a.sequence, 16) == 1 for a, b in pairwise(phone.heard))
+        told = [TelephoneEvent.parse(packet.payload) for packet in packets]
+        assert {event.code for event in told} == {5}
+        begins = [ahead(packet.timestamp, packets[0].timestamp, 32) for packet in packets]
+        return [
+            (begin, begin + event.duration, event.end, packet.marker)
+            for begin, event, packet in zip(begins, told, packets, strict=True)
+        ]
+
+    def check_segments(self, events: list[tuple[int, int, bool, bool]], whole: int) -> None:
+        """RFC 4733 section 2.5.1.3."""
+        begins = [begin for begin, *_ in events]
+        assert begins == sorted(begins)
+        assert set(begins) == {0xFFFF * number for number in range((whole - 1) // 0xFFFF + 1)}
+        assert [sounded for _, sounded, *_ in events] == sorted(sounded for _, sounded, *_ in events)
+        assert all((begin, begin + 0xFFFF, False, False) in events for begin in set(begins) - {max(begins)})
+        assert [sounded for _, sounded, end, _ in events if end] == [whole] * 3
+        assert [marker for *_, marker in events] == [True] + [False] * (len(events) - 1)
+
+    @pytest.mark.parametrize("ms", [1_365, 1_366, 4_000, 8_000])
+    def test_a_long_press_of_ours_has_segments(self, room: Room, ms: int) -> None:
+        caller = room.phone(Codec.OPUS)
+        room.switch.set_codec(caller.node, Codec.OPUS, 96, 101, 48000)
+        room.switch.send_digit(caller.node, "5", ms)
+        room.wait(ms + 300)
+        self.check_segments(self.events(caller), 48 * ms)
+
+    @pytest.mark.parametrize("ms", [1_300, 1_400, 4_000, 9_000])
+    @pytest.mark.parametrize(("clock", "others"), [(8000, 48000), (48000, 8000), (48000, 48000), (8000, 8000)])
+    def test_a_long_press_that_is_relayed_has_segments(self, room: Room, clock: int, others: int, ms: int) -> None:
+        caller, agent = room.phone(Codec.OPUS), room.phone(Codec.OPUS)
+        room.switch.set_codec(caller.node, Codec.OPUS, 96, 101, clock)
+        room.switch.set_codec(agent.node, Codec.OPUS, 96, 101, others)
+        room.gain(agent, caller)
+        before, whole = 0, ms * clock // 1000
+        for sounded in range(20 * clock // 1000, whole + 1, 20 * clock // 1000):
+            if sounded - before > 0xFFFF:
+                caller.send(caller.event(5, 0xFFFF))
+                before += 0xFFFF
+                caller.timestamp += 0xFFFF
+            caller.send(caller.event(5, sounded - before, marker=sounded == 20 * clock // 1000))
+            room.wait(20)
+        for _ in range(3):
+            caller.send(caller.event(5, whole - before, end=True))
+        self.check_segments(self.events(agent), ms * others // 1000)
 
     def test_any_other_clock_is_refused(self, room: Room) -> None:
         caller = room.phone(Codec.OPUS)

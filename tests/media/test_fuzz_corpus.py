@@ -14,8 +14,8 @@ import pytest
 
 from media._core import Coder, Srtp, ticks
 from media.engine import Codec
+from media.reference.digits import DigitReceiver
 from media.reference.rtp import Packet
-from media.reference.streams import DigitReceiver
 from tests.media.room import SWITCHES
 
 CORPUS = Path(__file__).parents[1] / "wire" / "fuzz"
