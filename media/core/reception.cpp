@@ -24,7 +24,7 @@ int socket_of(void* tag) {
 }  // namespace
 
 // What comes is told once, and what waits already at once. Were it told for as long as it waits, the kernel would look at
-// each socket again a round later, when it is empty and gone from the caches: a tenth of all that a packet costs.
+// each socket again a round later, when it is empty and gone from the caches.
 void MediaThread::watch(int descriptor, void* tag, int how) {
     epoll_event interest{};
     interest.events = EPOLLIN | EPOLLET;
