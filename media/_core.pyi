@@ -49,6 +49,8 @@ class Desk:
         digit_clock: int = 8000,
         packet_ms: int = 20,
         comfort_noise: bool = False,
+        receive_payload_type: int = -1,
+        receive_digit_payload_type: int = -1,
     ) -> None: ...
     def set_srtp(self, leg: int, suite: str, send: bytes, receive: bytes) -> None: ...
     def set_remote(

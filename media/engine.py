@@ -263,9 +263,14 @@ class MediaEngine(Protocol):
         digit_clock: int = 8000,
         packet_ms: int = 20,
         comfort_noise: bool = False,
+        receive_payload_type: int | None = None,
+        receive_digit_payload_type: int | None = None,
     ) -> None:
         """Send and expect ``codec`` under ``payload_type``; telephone-event under ``digit_payload_type``, whose clock
         runs at 8000 Hz or at that of the codec (None: keys are listened for as tones).
+
+        The two for receiving are where the far side was told other numbers than those it takes: what comes under these
+        is what it was told, and under the far side's own it is understood as well, unless that number is one of these.
 
         Our own packets hold ``packet_ms``: 10, 20, 30, 40 or 60 (see ``Codec.packs``); what is relayed keeps the length
         that it came in. ``comfort_noise``: pass on packets of RFC 3389; those that come in are always understood, and

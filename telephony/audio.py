@@ -82,6 +82,8 @@ class Audio:
             digit_clock=agreed.digit_clock,
             packet_ms=agreed.packet_ms,
             comfort_noise=agreed.comfort_noise,
+            receive_payload_type=agreed.receive_payload_type,
+            receive_digit_payload_type=agreed.receive_digit_payload_type,
         )
         if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
             self.engine.set_remote(

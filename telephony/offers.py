@@ -29,6 +29,7 @@ class Offers:
         self._offered: sdp.Session | None = None
         """Their latest offer that was agreed to: whatever is offered later keeps its streams in their places."""
         self._index = 0
+        self._types = sdp.PayloadTypes()
         self._key_lines: tuple[sdp.KeyLine, ...] = ()
         self._version = 0
         self._described = b""
@@ -55,12 +56,14 @@ class Offers:
             comfort_noise=self.config.comfort_noise,
             secured=self.secured,
             current=self.audio.keys,
+            types=self._types,
         ))
 
     def answer(self, offered: sdp.Session, agreed: sdp.Agreed) -> bytes:
         """Our answer to an offer that has been understood already."""
         self._agree(agreed)
         self._offered, self._index = offered, agreed.index
+        self._types = self._types.read(offered.streams[agreed.index].formats).wrote(agreed.formats)
         return self._in_words(lambda local: sdp.answer(offered, agreed, local))
 
     # -- ours -----------------------------------------------------------------------------------------------------
@@ -69,26 +72,31 @@ class Offers:
         """Our offer, with the codec and the keys in use first; once a leg is protected it stays so."""
         keys = self.audio.keys if self.audio else None
         self._key_lines = sdp.offered(keys) if self.secured or keys is not None else ()
+        codecs, noise = self._preferred(), self.config.comfort_noise
+        self._types = self._types.wrote(self._types.offered(codecs, comfort_noise=noise))
         return self._in_words(lambda local: sdp.offer(
             local,
-            self._preferred(),
-            comfort_noise=self.config.comfort_noise,
+            codecs,
+            comfort_noise=noise,
             keys=self._key_lines,
             before=self._offered,
             index=self._index,
+            types=self._types,
         ))
 
     def answered(self, body: bytes) -> None:
         """Take their answer to our offer. Raises SdpError, NotAcceptable: then nothing has changed."""
-        self._agree(
-            sdp.accept(
-                sdp.parse(body),
-                self.codecs,
-                families=(self.family,),
-                comfort_noise=self.config.comfort_noise,
-                offered=self._key_lines,
-            )
+        answer = sdp.parse(body)
+        agreed = sdp.accept(
+            answer,
+            self.codecs,
+            families=(self.family,),
+            comfort_noise=self.config.comfort_noise,
+            offered=self._key_lines,
+            types=self._types,
         )
+        self._types = self._types.read(answer.streams[agreed.index].formats)
+        self._agree(agreed)
 
     def _preferred(self) -> tuple[Codec, ...]:
         """The codec in use first: a hold must not change it."""

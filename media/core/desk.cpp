@@ -33,6 +33,24 @@ Address far_end(const Leg& leg, const std::string& ip, int port) {
     return parsed;
 }
 
+// Of one direction; no telephone-events: -1.
+struct PayloadTypes {
+    int audio, digits;
+};
+
+// What is received by: our own where they are given.
+PayloadTypes received_types(PayloadTypes sent, PayloadTypes own) {
+    const PayloadTypes received{own.audio < 0 ? sent.audio : own.audio, own.digits < 0 ? sent.digits : own.digits};
+    for (const auto [audio, digits] : {sent, received}) {
+        if (audio < 0 || audio > 127 || digits > 127) throw std::invalid_argument("an RTP payload type is 0…127");
+        if (audio == digits) throw std::invalid_argument("audio and telephone-event need different payload types");
+    }
+    if (sent.digits < 0 && own.digits >= 0)
+        throw std::invalid_argument(
+            "telephone-event is received where it is sent too: give set_codec a digit_payload_type");
+    return received;
+}
+
 }  // namespace
 
 template <typename Action>
@@ -118,14 +136,12 @@ Tap& Desk::add_tap(int piece_ms, int rate, int socket) {
 }
 
 void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
-                     bool comfort_noise) {
+                     bool comfort_noise, int receive_payload_type, int receive_digit_payload_type) {
     Leg& found = leg(id);
     if (!known(codec))
         throw std::invalid_argument("codec must be PCMU (0), PCMA (8), G722 (9), OPUS (96), L16 (97) or L16_WIDE (98)");
-    if (payload_type < 0 || payload_type > 127 || digit_payload_type > 127)
-        throw std::invalid_argument("an RTP payload type is 0…127");
-    if (payload_type == digit_payload_type)
-        throw std::invalid_argument("audio and telephone-event need different payload types");
+    const PayloadTypes sent{payload_type, digit_payload_type};
+    const PayloadTypes received = received_types(sent, {receive_payload_type, receive_digit_payload_type});
     const Codec wanted = static_cast<Codec>(codec);
     if (digit_clock != 8000 && digit_clock != 8000 * clock_ratio(wanted))
         throw std::invalid_argument("telephone-event runs at 8000 Hz or at the clock of the codec");
@@ -133,8 +149,14 @@ void Desk::set_codec(int id, int codec, int payload_type, int digit_payload_type
         throw std::invalid_argument("a packet holds 10, 20, 30, 40 or 60 ms; OPUS not 30, L16_WIDE at most 40");
     found.control_digits = digit_payload_type >= 0;
     found.control_codec = wanted;
-    const Format format{wanted, static_cast<std::uint8_t>(payload_type), digit_payload_type, digit_clock / 8000,
-                        packet_ms * 8, comfort_noise};
+    const Format format{.codec = wanted,
+                        .payload_type = static_cast<std::uint8_t>(payload_type),
+                        .received_type = static_cast<std::uint8_t>(received.audio),
+                        .digit_payload_type = digit_payload_type,
+                        .received_digit_type = received.digits,
+                        .digit_ratio = digit_clock / 8000,
+                        .packet_samples = packet_ms * 8,
+                        .comfort_noise = comfort_noise};
     Equipment* equipment = new Equipment(format);
     post(home(found), [&found, equipment](Switch& to) { to.set_format(found, *equipment); });
 }

@@ -61,9 +61,10 @@ class Desk {
     Recorder& add_recorder(bool mask_tones = false, int file = -1);
     Tap& add_tap(int piece_ms, int rate = 8000, int socket = -1);
 
-    // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60.
+    // `digit_clock`: of the telephone-events, in hertz; `packet_ms`: 10, 20, 30, 40 or 60. Received is by the same
+    // payload types as sent, unless others are given.
     void set_codec(int leg, int codec, int payload_type, int digit_payload_type, int digit_clock, int packet_ms,
-                   bool comfort_noise);
+                   bool comfort_noise, int receive_payload_type = -1, int receive_digit_payload_type = -1);
     // Keys are master key and salt; an empty suite is plain RTP.
     void set_srtp(int leg, const std::string& suite, std::vector<std::uint8_t> send, std::vector<std::uint8_t> receive);
     // `rtcp`: where its reports go, if not to the port above or, with `rtcp_mux`, to the same.

@@ -22,14 +22,28 @@ namespace media {
 inline constexpr int max_packet_samples = 480;    // 60 ms
 inline constexpr std::uint8_t comfort_noise_type = 13;  // RFC 3551 table 4
 
+enum class Content { audio, event, comfort_noise };
+
 // What the two sides agreed on in SDP.
 struct Format {
     Codec codec = Codec::pcma;
     std::uint8_t payload_type = 8;
+    std::uint8_t received_type = 8;     // what the far side was told to send by, as are the keys …
     int digit_payload_type = -1;        // -1: no telephone-events
+    int received_digit_type = -1;
     int digit_ratio = 1;                // ticks of the telephone-events' clock in one 8 kHz sample
     int packet_samples = frame_samples;  // how much sound each packet of our own mix holds
     bool comfort_noise = false;         // the far side takes CN packets; what it sends of them is always understood
+
+    // What a number stands for: by what we wrote, or else by what they did (RFC 3264 section 5.1). Many far ends send
+    // by their own.
+    std::optional<Content> agreed(int type) const {
+        if (type == received_digit_type) return Content::event;
+        if (type == received_type) return Content::audio;
+        if (type == digit_payload_type) return Content::event;
+        if (type == payload_type) return Content::audio;
+        return std::nullopt;
+    }
 };
 
 // What a leg needs for a format, made on the control side.
@@ -41,8 +55,6 @@ struct Equipment : Parcel {
     std::unique_ptr<Coder> coder;
     std::unique_ptr<ToneDigits> tones;  // only where the far end has no telephone-events: no key is heard twice
 };
-
-enum class Content { audio, event, comfort_noise };
 
 // The payload of one accepted packet.
 struct Heard {
@@ -123,11 +135,10 @@ struct Leg : Node {
     std::optional<Heard> understand(const rtp::Packet& packet) const {
         const int type = packet.payload_type;
         if (packet.payload.empty() || packet.payload.size() > rtp::max_payload) return std::nullopt;
-        if (type == format.digit_payload_type) {
-            if (packet.payload.size() % event_size != 0) return std::nullopt;
-            return Heard{Content::event, format.codec};
+        if (const auto agreed = format.agreed(type)) {
+            if (*agreed == Content::event && packet.payload.size() % event_size != 0) return std::nullopt;
+            return Heard{*agreed, format.codec};
         }
-        if (type == format.payload_type) return Heard{Content::audio, format.codec};
         // The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
         if ((type == 0 || type == 8) && is_g711(format.codec)) return Heard{Content::audio, static_cast<Codec>(type)};
         if (type == comfort_noise_type) return Heard{Content::comfort_noise, format.codec};  // RFC 3389

@@ -246,7 +246,8 @@ NB_MODULE(_core, module) {
     nb::class_<Desk>(module, "Desk")
         .def("open_player", &Desk::open_player)
         .def("set_codec", &Desk::set_codec, "leg"_a, "codec"_a, "payload_type"_a, "digit_payload_type"_a,
-             "digit_clock"_a = 8000, "packet_ms"_a = 20, "comfort_noise"_a = false)
+             "digit_clock"_a = 8000, "packet_ms"_a = 20, "comfort_noise"_a = false, "receive_payload_type"_a = -1,
+             "receive_digit_payload_type"_a = -1)
         .def("set_srtp", [](Desk& desk, int leg, const std::string& suite, const nb::bytes& send, const nb::bytes& receive) {
             desk.set_srtp(leg, suite, octets_of(send), octets_of(receive));
         }, "leg"_a, "suite"_a, "send"_a, "receive"_a)

@@ -83,7 +83,7 @@ void Switch::refuse_stranger(Leg& leg, Address from) {
 void Switch::refuse_malformed(Leg& leg, const std::optional<rtp::Packet>& packet, Address from) {
     leg.counters.malformed.add(1);
     if (!packet || from != leg.origin.remote()) return;
-    if (packet->payload_type == leg.format.payload_type || packet->payload_type == leg.format.digit_payload_type) return;
+    if (leg.format.agreed(packet->payload_type)) return;
     leg.refusals.foreign.add(1);
     leg.refusals.last_type.set(packet->payload_type);
 }

@@ -127,8 +127,7 @@ class Core(Presses):
     @staticmethod
     def _refuse_malformed(leg: Leg, packet: Packet | None, source: Address) -> None:
         leg.malformed += 1
-        agreed = (leg.payload_type, leg.digit_payload_type)
-        if packet is not None and source == leg.origin.remote and packet.payload_type not in agreed:
+        if packet is not None and source == leg.origin.remote and leg.agreed(packet.payload_type) is None:
             leg.refusals.foreign += 1
             leg.refusals.last_type = packet.payload_type
 

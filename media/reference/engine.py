@@ -98,10 +98,13 @@ class ReferenceEngine:
         digit_clock: int = 8000,
         packet_ms: int = 20,
         comfort_noise: bool = False,
+        receive_payload_type: int | None = None,
+        receive_digit_payload_type: int | None = None,
     ) -> None:
         digits = -1 if digit_payload_type is None else digit_payload_type
+        heard = [-1 if number is None else number for number in (receive_payload_type, receive_digit_payload_type)]
         with self._changing() as switch:
-            switch.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms, comfort_noise)
+            switch.set_codec(leg, codec, payload_type, digits, digit_clock, packet_ms, comfort_noise, *heard)
 
     def set_srtp(self, leg: Node, keys: SrtpKeys | None) -> None:
         with self._changing() as switch:

@@ -111,6 +111,9 @@ class Leg(Node):
     codec: Codec = Codec.PCMA
     payload_type: int = 8
     digit_payload_type: int = -1
+    received_type: int = 8
+    """What the far side was told to send by, as are the keys …"""
+    received_digit_type: int = -1
     digit_ratio: int = 1
     """Ticks of the telephone-events' clock in one 8 kHz sample."""
     packet_samples: int = FRAME
@@ -162,14 +165,26 @@ class Leg(Node):
     def __post_init__(self) -> None:
         self.reports = Reports(self.out)
 
+    def agreed(self, payload_type: int) -> Codec | str | None:
+        """What a number stands for: by what we wrote, or else by what they did (RFC 3264 section 5.1). Many far ends
+        send by their own."""
+        if payload_type == self.received_digit_type:
+            return "event"
+        if payload_type == self.received_type:
+            return self.codec
+        if payload_type == self.digit_payload_type:
+            return "event"
+        return self.codec if payload_type == self.payload_type else None
+
     def understand(self, packet: Packet) -> Codec | str | None:
         """The codec of an audio packet, ``event``, ``comfort noise``, or None when this leg has no use for it."""
         if not 0 < len(packet.payload) <= MAX_PAYLOAD:
             return None
-        if packet.payload_type == self.digit_payload_type:
-            return None if len(packet.payload) % EVENT_SIZE else "event"
-        if packet.payload_type == self.payload_type:
-            return self.codec
+        agreed = self.agreed(packet.payload_type)
+        if agreed == "event":
+            return None if len(packet.payload) % EVENT_SIZE else agreed
+        if agreed is not None:
+            return agreed
         # The static types mean the same everywhere (RFC 3551 table 4); some phones send the other law unasked.
         if packet.payload_type in G711 and self.codec in G711:
             return Codec(packet.payload_type)

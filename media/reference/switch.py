@@ -31,6 +31,20 @@ def check_tap(piece_ms: int, rate: int) -> None:
         raise ValueError("a tap's pieces are 20, 40, 60, 80 or 100 ms")
 
 
+def received_types(audio: int, digits: int, own_audio: int, own_digits: int) -> tuple[int, int]:
+    """What is received by where ``audio`` and ``digits`` are what is sent by: our own where they are given. Raises
+    ValueError."""
+    received = audio if own_audio < 0 else own_audio, digits if own_digits < 0 else own_digits
+    for for_audio, for_digits in ((audio, digits), received):
+        if not 0 <= for_audio <= 127 or for_digits > 127:
+            raise ValueError("an RTP payload type is 0…127")
+        if for_audio == for_digits:
+            raise ValueError("audio and telephone-event need different payload types")
+    if digits < 0 <= own_digits:
+        raise ValueError("telephone-event is received where it is sent too: give set_codec a digit_payload_type")
+    return received
+
+
 class Switch(Core):
     """Same methods as ``media._core.Switch``: numbers for nodes, tuples for what comes out, nanoseconds for time.
 
@@ -61,15 +75,14 @@ class Switch(Core):
         digit_clock: int = 8000,
         packet_ms: int = 20,
         comfort_noise: bool = False,
+        receive_payload_type: int = -1,
+        receive_digit_payload_type: int = -1,
     ) -> None:
-        """``digit_payload_type`` -1: no telephone-events."""
+        """``digit_payload_type`` -1: no telephone-events; of those for receiving: the same as for sending."""
         found = self._find(leg, Leg)
         if codec not in [*Codec]:
             raise ValueError(f"codec must be {', '.join(f'{known.name} ({known})' for known in Codec)}")
-        if not 0 <= payload_type <= 127 or digit_payload_type > 127:
-            raise ValueError("an RTP payload type is 0…127")
-        if payload_type == digit_payload_type:
-            raise ValueError("audio and telephone-event need different payload types")
+        received = received_types(payload_type, digit_payload_type, receive_payload_type, receive_digit_payload_type)
         wanted = Codec(codec)
         if digit_clock not in (8000, wanted.clock_rate):
             raise ValueError("telephone-event runs at 8000 Hz or at the clock of the codec")
@@ -78,6 +91,7 @@ class Switch(Core):
         if wanted is not found.codec:  # a codec that stays keeps its state: a hold must not be heard as a click
             found.coder, found.wide = coder(wanted), wide_ear(wanted)
         found.codec, found.payload_type, found.digit_payload_type = wanted, payload_type, digit_payload_type
+        found.received_type, found.received_digit_type = received
         found.digit_ratio, found.packet_samples = digit_clock // 8000, packet_ms * 8
         if digit_payload_type >= 0:
             found.tones = None  # no key is heard twice

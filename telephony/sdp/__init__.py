@@ -2,6 +2,7 @@
 
 from telephony.sdp.description import Direction, Format, NotAcceptable, SdpError, Session, Stream, parse
 from telephony.sdp.negotiation import Agreed, Local, accept, answer, negotiate, offer
+from telephony.sdp.payload_types import PayloadTypes
 from telephony.sdp.security import KeyLine, offered
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "KeyLine",
     "Local",
     "NotAcceptable",
+    "PayloadTypes",
     "SdpError",
     "Session",
     "Stream",

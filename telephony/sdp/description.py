@@ -79,6 +79,11 @@ class Format:
         same = self.name.lower() == codec.encoding.lower() and self.rate == codec.clock_rate
         return same and (self.channels == 1 or codec is Codec.OPUS)
 
+    def means(self, other: Format) -> bool:
+        """The same, whatever its number. Opus is one thing with any number of channels, also where none is written."""
+        same = self.name.lower() == other.name.lower() and self.rate == other.rate
+        return same and (self.channels == other.channels or self.name.lower() == Codec.OPUS.encoding)
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:

@@ -9,11 +9,11 @@ from functools import lru_cache
 
 from media.engine import Codec, SrtpKeys
 from telephony.sdp.description import CLOCK_RATE, Direction, Format, NotAcceptable, SdpError, Session, Stream
+from telephony.sdp.payload_types import DIGITS, NOISE, REPORTS, PayloadTypes
 from telephony.sdp.security import KeyLine, chosen
 
-DIGITS = "telephone-event"  # RFC 4733 section 7.1.1
-DIGITS_OFFERED_FROM = 101
-NOISE = Format(13, "CN", CLOCK_RATE)  # RFC 3389 section 6
+NO_TYPES = PayloadTypes()
+"""Of a stream that nobody has described yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Agreed:
     port: int
     codec: Codec
     payload_type: int
+    """What we send by: the far side's number."""
     digit_payload_type: int | None
     direction: Direction
     digit_clock: int = CLOCK_RATE
@@ -41,6 +42,17 @@ class Agreed:
     """Reports and audio share a port (RFC 5761)."""
     rtcp: tuple[str, int] | None = None
     """Where the far side takes reports, if not on the port above its audio's (RFC 3605)."""
+    receive_payload_type: int | None = None
+    """Ours, by which the far side is to send, where it is another than theirs (RFC 3264 section 5.1)."""
+    receive_digit_payload_type: int | None = None
+
+    @property
+    def formats(self) -> list[Format]:
+        """What was agreed on, under the far side's numbers; the codec is the first."""
+        formats = [Format.of(self.codec, self.payload_type)]
+        if self.digit_payload_type is not None:
+            formats.append(Format(self.digit_payload_type, DIGITS, self.digit_clock))
+        return [*formats, NOISE] if self.comfort_noise else formats
 
     @property
     def family(self) -> int | None:
@@ -71,14 +83,17 @@ def negotiate(
     comfort_noise: bool = False,
     secured: bool = False,
     current: SrtpKeys | None = None,
+    types: PayloadTypes = NO_TYPES,
 ) -> Agreed:
     """Choose from an offer: the first usable audio stream, and in it the first of *our* ``codecs`` that it has.
 
-    ``families`` are the IP versions that our media speak; ``current`` are the keys in use before a new offer. A
-    stream with SRTP is taken as it is offered; ``secured`` takes no other. Raises ``NotAcceptable`` when nothing fits.
+    ``families`` are the IP versions that our media speak; ``current`` and ``types`` are the keys in use and the numbers
+    that were written before a new offer. A stream with SRTP is taken as it is offered; ``secured`` takes no other.
+    Raises ``NotAcceptable`` when nothing fits.
     """
     index, stream, form, codec = _choose(remote, codecs, families, secured=secured)
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
+    agreed = _as_written(agreed, types.wrote(agreed.formats))  # which is our answer
     if not stream.secured:
         return agreed
     line, keys = chosen(stream.keys, current)
@@ -92,11 +107,13 @@ def accept(
     families: Collection[int] = (4, 6),
     comfort_noise: bool = False,
     offered: Sequence[KeyLine] = (),
+    types: PayloadTypes = NO_TYPES,
 ) -> Agreed:
     """Read the answer to our offer: of the codecs that we offered, the one that *they* put first.
 
     RFC 3264 section 6.1: the answerer sends by its first format, so we send by it too. ``offered`` are the key lines of
-    our offer; an answer that leaves protection out, or adds it, is ``NotAcceptable`` (RFC 4568 section 5.1.3).
+    our offer, and ``types`` has its numbers, those of a first offer unless it is told; an answer that leaves protection
+    out, or adds it, is ``NotAcceptable`` (RFC 4568 section 5.1.3).
     """
     theirs: list[Codec] = []
     for stream in answer_.streams:
@@ -105,6 +122,7 @@ def accept(
             break
     index, stream, form, codec = _choose(answer_, theirs or codecs, families, secured=bool(offered))
     agreed = _agreed(index, stream, form, codec, comfort_noise=comfort_noise)
+    agreed = _as_written(agreed, types if types.ours else types.wrote(types.offered(codecs)))
     if not offered:
         if stream.secured:
             raise NotAcceptable(304, "An answer with SRTP to an offer without it")
@@ -123,12 +141,8 @@ def answer(remote: Session, agreed: Agreed, local: Local) -> bytes:
         if index != agreed.index:
             lines.append(_refused(stream))
             continue
-        formats = [Format.of(agreed.codec, agreed.payload_type)]
-        if agreed.digit_payload_type is not None:
-            formats.append(Format(agreed.digit_payload_type, DIGITS, agreed.digit_clock))
-        formats += [NOISE] if agreed.comfort_noise else []
         keys = [agreed.key_line] if agreed.key_line else []
-        lines += _audio(local.port, formats, agreed.direction, keys, rtcp_mux=agreed.rtcp_mux)
+        lines += _audio(local.port, agreed.formats, agreed.direction, keys, rtcp_mux=agreed.rtcp_mux)
     return _text(lines)
 
 
@@ -141,17 +155,15 @@ def offer(
     keys: Sequence[KeyLine] = (),
     before: Session | None = None,
     index: int = 0,
+    types: PayloadTypes = NO_TYPES,
 ) -> bytes:
     """Our offer: ``codecs`` in the order of preference, telephone-event for each of their clocks, and SRTP by ``keys``
-    where there are any.
+    where there are any; all under the numbers that they have by ``types``.
 
     In a session that they described ``before``, with our stream at ``index``, every stream keeps its place, those that
     were refused too (RFC 3264 section 8).
     """
-    clocks = sorted({CLOCK_RATE, *(codec.clock_rate for codec in codecs)})
-    formats = [Format.of(codec, int(codec)) for codec in codecs]
-    formats += [Format(number, DIGITS, clock) for number, clock in enumerate(clocks, start=DIGITS_OFFERED_FROM)]
-    formats += [NOISE] if comfort_noise else []
+    formats = types.offered(codecs, comfort_noise=comfort_noise)
     lines = [_refused(stream) for stream in before.streams] if before is not None else [""]
     lines[index : index + 1] = _audio(local.port, formats, direction, keys, rtcp_mux=True)
     return _text(local.head() + lines)
@@ -223,10 +235,20 @@ def _agreed(index: int, stream: Stream, form: Format, codec: Codec, *, comfort_n
         digit_clock=ours[0].rate if ours else CLOCK_RATE,
         packet_ms=next((ms for ms in (60, 40, 30, 20, 10) if ms <= stream.packet_ms and codec.packs(ms)), 20),
         comfort_noise=comfort_noise and NOISE in stream.formats and codec.clock_rate == CLOCK_RATE,
-        # RFC 5761 section 4: on one port, payload types 64 to 95 could not be told from reports.
-        rtcp_mux=stream.rtcp_mux and not any(number in range(64, 96) for number in types),
+        rtcp_mux=stream.rtcp_mux and not any(number in REPORTS for number in types),
         rtcp=_reachable(stream.rtcp, stream.address),
     )
+
+
+def _as_written(agreed: Agreed, types: PayloadTypes) -> Agreed:
+    """With the numbers that we wrote: by those the far side is to send (RFC 3264 section 5.1)."""
+    forms = [form for form in agreed.formats if form != NOISE]
+    ours = [types.beside(form) for form in forms]
+    heard = {form.payload_type if number is None else number for form, number in zip(forms, ours, strict=True)}
+    if len(heard) < len(forms):  # an answer with what was not offered, under a number of something that was
+        return agreed
+    digits = ours[1] if len(ours) > 1 else None
+    return replace(agreed, receive_payload_type=ours[0], receive_digit_payload_type=digits)
 
 
 @lru_cache(maxsize=4096)

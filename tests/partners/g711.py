@@ -10,9 +10,6 @@ import numpy.typing as npt
 
 from tests.partners.audio import Pcm
 
-ALAW_SILENCE = 0xD5
-ULAW_SILENCE = 0xFF
-
 _codes = np.arange(256)
 
 

@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,13 +24,36 @@ from tests.partners import g711
 from tests.partners.audio import FRAME, RATE, Pcm
 from tests.partners.process import PREFERENCE
 
-PCMU, PCMA = 0, 8
+PCMU, PCMA, L16 = 0, 8, 97
+G711 = {PCMU, PCMA}
 EVENT = 101
 """Payload type of telephone-event in the scenarios' SDP."""
 EVENTS = (EVENT, 96)
 """Payload types that are heard as telephone-event: SIPp itself sends it under 96."""
 KEYS = "0123456789*#ABCD"
 TICK = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """Bytes for samples and back."""
+
+    encode: Callable[[Pcm], bytes]
+    decode: Callable[[bytes], Pcm]
+
+
+def _linear(pcm: Pcm) -> bytes:
+    return pcm.astype(">i2").tobytes()
+
+
+def _from_linear(data: bytes) -> Pcm:
+    return np.frombuffer(data, ">i2").astype(np.int16)
+
+
+CODINGS = {PCMU: Coding(g711.ulaw, g711.from_ulaw), PCMA: Coding(g711.alaw, g711.from_alaw),
+           L16: Coding(_linear, _from_linear)}
+"""By the payload type that our server offers them under."""
+_QUIET = {number: coding.encode(np.zeros(FRAME, np.int16)) for number, coding in CODINGS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,8 @@ class Ear:
     def __init__(self) -> None:
         self.packets: list[Packet] = []
         self.sources: set[tuple[str, int]] = set()
+        self.codings = {number: CODINGS[number] for number in G711}
+        """By the payload type that they come under."""
 
     def hear(self, data: bytes, at: float, source: tuple[str, int]) -> None:
         packet = Packet.parse(data, at)
@@ -81,15 +107,14 @@ class Ear:
         base, origin, ssrc = 0, 0, -1
         first = 0.0
         for packet in list(self.packets):
-            if packet.payload_type not in (PCMU, PCMA):
+            if packet.payload_type not in self.codings:
                 continue
             arrived = round((packet.at - (first := first or packet.at)) * RATE)
             offset = base + _signed(packet.timestamp - origin)
             if packet.ssrc != ssrc or abs(offset - arrived) > 2 * RATE:
                 base, origin, ssrc = arrived, packet.timestamp, packet.ssrc
                 offset = base
-            decode = g711.from_alaw if packet.payload_type == PCMA else g711.from_ulaw
-            placed.append((offset, decode(packet.payload)))
+            placed.append((offset, self.codings[packet.payload_type].decode(packet.payload)))
         start = min((offset for offset, _ in placed), default=0)
         pcm = np.zeros(max((offset + len(part) for offset, part in placed), default=0) - start, dtype=np.int16)
         for offset, part in placed:
@@ -108,9 +133,9 @@ class Ear:
         ``above`` is the peak sample value that counts as sound.
         """
         for packet in list(self.packets):
-            if packet.at > after and packet.payload_type in (PCMU, PCMA):
-                decode = g711.from_alaw if packet.payload_type == PCMA else g711.from_ulaw
-                if np.abs(decode(packet.payload).astype(int)).max(initial=0) > above:
+            if packet.at > after and packet.payload_type in self.codings:
+                pcm = self.codings[packet.payload_type].decode(packet.payload)
+                if np.abs(pcm.astype(int)).max(initial=0) > above:
                     return packet.at
         return None
 
@@ -139,10 +164,9 @@ class Mouth:
 
     def say(self, pcm: Pcm) -> None:
         """Queue speech behind what is waiting; the last packet is filled with silence."""
-        encode = g711.alaw if self.payload_type == PCMA else g711.ulaw
         padded = np.concatenate([pcm, np.zeros(-len(pcm) % FRAME, dtype=np.int16)])
-        data = encode(padded)
-        self._speech.extend(data[at : at + FRAME] for at in range(0, len(data), FRAME))
+        encode = CODINGS[self.payload_type].encode
+        self._speech.extend(encode(padded[at : at + FRAME]) for at in range(0, len(padded), FRAME))
 
     def hush(self) -> None:
         """Drop what is still waiting to be said."""
@@ -167,10 +191,9 @@ class Mouth:
             return self._key_packet()
         if self.silent:
             return None
-        quiet = g711.ALAW_SILENCE if self.payload_type == PCMA else g711.ULAW_SILENCE
         if self._speech:
             self.spoken_at = now
-        payload = self._speech.popleft() if self._speech else bytes([quiet]) * FRAME
+        payload = self._speech.popleft() if self._speech else _QUIET[self.payload_type]
         self.bursts.append(payload)
         return self._wrap(self.payload_type, self._timestamp, payload)
 

@@ -21,7 +21,7 @@ from typing import Self
 
 from tests.partners.audio import Pcm, contains
 from tests.partners.process import ROOT, free_port, launch, port_is_free, stop, until
-from tests.partners.rtp import PCMA, Line
+from tests.partners.rtp import G711, PCMA, Line
 from tests.partners.sipp_log import MessageLog, Wire
 from tests.partners.tunnel import Certificate, Tunnel, written
 
@@ -129,7 +129,7 @@ class Sipp:
             for message in reversed(self.messages):
                 if not message.sent and message.audio:
                     self.line.connect(*message.audio)
-                    if message.audio_format in (0, 8):
+                    if message.audio_format in G711 and self.line.mouth.payload_type in G711:
                         self.line.mouth.payload_type = message.audio_format
                     break
             await asyncio.sleep(0.005)

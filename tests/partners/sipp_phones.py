@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from tests.partners.rtp import CODINGS, L16
 from tests.partners.sipp import Sipp, SippAgent, SippCaller
 from tests.partners.sipp_log import Wire
 from tests.partners.tunnel import Certificate
@@ -82,6 +83,23 @@ class SippReferrer(SippAgent):
         """What the first so many NOTIFYs say, line by line."""
         await self.comes(lambda: len(self.received("NOTIFY")) >= count, 10, f"{count} NOTIFYs")
         return [notify.body.strip() for notify in self.received("NOTIFY")]
+
+
+class SippRenumbering(SippAgent):
+    """A phone that answers an offer of L16 and telephone-event under numbers of its own, and sends by those that it was
+    offered (RFC 3264 sections 5.1 and 6.1)."""
+
+    AUDIO, EVENTS = 110, 96
+
+    def __init__(self, *, port: int = 0) -> None:
+        super().__init__("1001", port=port, answer_after=0.05, payload_type=L16)
+        self.formats = f"{self.AUDIO} {self.EVENTS}"
+        self.line.ear.codings = {self.AUDIO: CODINGS[L16]}
+
+    def _scenario(self) -> str:
+        text = super()._scenario().replace("a=fmtp:101", f"a=fmtp:{self.EVENTS}")
+        renumbered = f"a=rtpmap:{self.AUDIO} L16/8000\n      a=rtpmap:{self.EVENTS} telephone-event"
+        return text.replace("a=rtpmap:101 telephone-event", renumbered)
 
 
 def _signed(scenario: str, user: str, password: str) -> str:

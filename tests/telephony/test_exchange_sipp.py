@@ -10,17 +10,27 @@ import pytest
 
 from calls.call import Call
 from calls.phone import Sound
+from media.engine import Codec
 from telephony.incoming import IncomingCall
+from telephony.leg import Leg
 from tests.partners.audio import Pcm, contains
 from tests.partners.process import until
 from tests.partners.sipp import CallRefused, SippAgent, SippCaller
+from tests.partners.sipp_log import Wire
+from tests.partners.sipp_phones import SippRenumbering
 from tests.telephony.conftest import Switchboard, running
+from tests.telephony.parties import joined
 
 HOTLINE = "4008001234"
 
 
 def caller(board: Switchboard, dialled: str = HOTLINE, **options: object) -> SippCaller:
     return SippCaller((board.address.host, board.address.port), dialled, **options)  # type: ignore[arg-type]
+
+
+def formats(message: Wire) -> frozenset[str]:
+    """The lines of a description that say which number stands for what."""
+    return frozenset(line for line in message.body.splitlines() if line.startswith("a=rtpmap:"))
 
 
 def sweep(seconds: float, low: float, high: float) -> Pcm:
@@ -150,3 +160,39 @@ async def test_a_burst_of_calls_leaves_nothing_behind(switchboard: Switchboard) 
         assert await sipp.ended(20) == 0
     assert len(switchboard.incoming) == 20
     await switchboard.leaves_nothing_behind()
+
+
+async def test_who_numbers_formats_otherwise_than_we_offered_them_hears_and_is_heard() -> None:
+    """RFC 3264 sections 5.1 and 6.1: each side sends by the other's numbers. Section 8.3.2: and they stay."""
+    async with running(codecs=(Codec.L16, Codec.PCMA)) as board, SippRenumbering() as agent:
+        rung: list[Leg] = []
+
+        async def serve(incoming: IncomingCall) -> None:
+            call = Call(incoming.phone.id, incoming.trunk, incoming.called, None, "main", datetime.now(UTC))
+            await incoming.phone.answer()
+            phone = await board.telephony.ring(agent.contact, call=call, shown=None)
+            assert isinstance(phone, Leg)
+            rung.append(phone)
+            async with board.telephony.joined(incoming.phone, phone):
+                await phone.ended()
+
+        board.serve = serve
+        async with caller(board) as sipp:
+            await sipp.answered()
+            await joined(board)
+            sipp.says(SENTENCE)
+            agent.says(REPLY)
+            await agent.hears(SENTENCE)
+            await sipp.hears(REPLY)
+            sipp.press("4")
+            agent.press("7")
+            await until(lambda: (agent.digits(), sipp.digits()) == ("4", "7"), what="a key at each phone")
+            assert {packet.payload_type for packet in agent.line.ear.packets} == {agent.AUDIO, agent.EVENTS}
+            rung[0].reoffer()
+            await until(lambda: len({ack.header("CSeq") for ack in agent.received("ACK")}) == 2, what="another offer")
+            agent.press("8")
+            await until(lambda: sipp.digits() == "78", what="a key after it")
+            assert len({formats(invite) for invite in agent.received("INVITE")}) == 1
+            await agent.hang_up()
+            assert (await agent.ended(), await sipp.ended()) == (0, 0)
+        await board.leaves_nothing_behind()
