@@ -68,7 +68,8 @@ class Audio:
         return self.agreed is not None and self.agreed.digit_payload_type is not None
 
     def agree(self, agreed: Agreed) -> None:
-        """Apply what offer and answer settled: codec, keys, far address, and whether we may send."""
+        """Apply what offer and answer settled: codec, keys, far address, and whether we may send. Whoever holds us may
+        send music, and from another place."""
         if agreed.keys != self.keys:
             self.engine.set_srtp(self.node, agreed.keys)
         if self.agreed is None:
@@ -85,7 +86,7 @@ class Audio:
             receive_payload_type=agreed.receive_payload_type,
             receive_digit_payload_type=agreed.receive_digit_payload_type,
         )
-        if agreed.direction.sends:  # a held stream may name 0.0.0.0, which is nowhere to send to
+        if agreed.family is not None:  # a held stream may name 0.0.0.0, which is nowhere to send to
             self.engine.set_remote(
                 self.node, agreed.address, agreed.port, rtcp_mux=agreed.rtcp_mux, rtcp=agreed.rtcp
             )

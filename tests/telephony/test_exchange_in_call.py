@@ -18,6 +18,7 @@ from telephony.caller import CallerLeg
 from telephony.incoming import IncomingCall
 from telephony.leg import Leg
 from telephony.sip.events import Answered, Ended, Responded, Ringing
+from tests.partners.process import until
 from tests.telephony.conftest import Switchboard
 from tests.telephony.softphone import PATIENCE, Softphone, hears, media_of
 
@@ -76,6 +77,33 @@ async def test_hold_and_resume_are_answered_and_obeyed(switchboard: Switchboard)
         caller.sip.reinvite(call, b"v=0\r\nbroken", caller.now)
         caller.shell.flush()
         assert (await caller.sees(Responded)).response.status == 400
+        caller.hangs_up(call)
+        await switchboard.leaves_nothing_behind()
+
+
+async def test_music_that_a_caller_who_holds_us_sends_from_elsewhere_is_heard(switchboard: Switchboard) -> None:
+    phones: list[Leg] = []
+
+    async def serve(incoming: IncomingCall) -> None:
+        assert isinstance(incoming.phone, Leg)
+        await incoming.phone.answer()
+        phones.append(incoming.phone)
+        await incoming.phone.ended()
+
+    def heard() -> int:
+        return phones[0].talking.engine.stats(phones[0].talking.node).packets_in
+
+    switchboard.serve = serve
+    async with Softphone() as caller, Softphone("127.0.0.3") as elsewhere:
+        call = caller.calls(HOTLINE, switchboard.address)
+        there = media_of((await caller.sees(Answered)).response)
+        caller.speaks(there, [b"\x2a" * 160] * 3)
+        await until(lambda: bool(phones) and heard() == 3, what="the caller")
+        caller.sip.reinvite(call, elsewhere.offer(sdp.Direction.SENDONLY), caller.now)
+        caller.shell.flush()
+        assert b"a=recvonly" in (await caller.sees(Responded)).response.body
+        elsewhere.speaks(there, [b"\x2b" * 160] * 3, sequence=3)
+        await until(lambda: heard() == 6, what="the music")
         caller.hangs_up(call)
         await switchboard.leaves_nothing_behind()
 
