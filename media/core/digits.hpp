@@ -29,7 +29,7 @@ constexpr TelephoneEvent read_event(rtp::Bytes payload) {
 class DigitReceiver {
   public:
     std::optional<char> receive(std::uint32_t ssrc, std::uint32_t timestamp, TelephoneEvent event) {
-        if (knows(ssrc, timestamp, event.code)) return std::nullopt;
+        if (follow(ssrc, timestamp, event.code)) return std::nullopt;
         seen_ = true;
         ssrc_ = ssrc;
         timestamp_ = timestamp;
@@ -39,8 +39,9 @@ class DigitReceiver {
         return keys[event.code];
     }
 
-    // Is this a packet of the press that was received last, or of one before it?
-    bool knows(std::uint32_t ssrc, std::uint32_t timestamp, std::uint8_t code) {
+    // Is this a packet of the press that was received last, or of one before it? If it begins a new segment, that press
+    // goes on with it.
+    bool follow(std::uint32_t ssrc, std::uint32_t timestamp, std::uint8_t code) {
         if (!seen_ || ssrc != ssrc_) return false;
         const std::int32_t newer = rtp::ahead(timestamp, timestamp_);
         // Section 2.5.1.3: an event longer than 0xFFFF goes on as a new segment that begins where the old one ended.

@@ -14,8 +14,8 @@ std::uint32_t event_ticks(const Leg& leg, std::int64_t duration) {
 // that wait to be sent, a new one: keys arrive in the order in which they were pressed.
 bool presses_itself(Leg& listener, Leg& source, const rtp::Packet& packet) {
     const std::uint8_t code = packet.payload[0];
-    if (listener.taken_over.knows(packet.ssrc, packet.timestamp, code)) return true;
-    return listener.digits_out.busy() && code < keys.size() && !source.digits_in.knows(packet.ssrc, packet.timestamp, code);
+    if (listener.taken_over.follow(packet.ssrc, packet.timestamp, code)) return true;
+    return listener.digits_out.busy() && code < keys.size() && !source.digits_in.follow(packet.ssrc, packet.timestamp, code);
 }
 
 // Events one behind the other in one packet. Durations count in the clock of each side's own telephone-event (RFC 4733
@@ -61,7 +61,7 @@ void Switch::relay_event(Cell& cell, Leg& source, const rtp::Packet& packet) {
     rtp::Packet moved = packet;
     std::int64_t duration = std::int64_t{event.duration} * to / from, segment = 0;
     if (from != to && packet.payload.size() == event_size) {
-        source.digits_in.knows(packet.ssrc, packet.timestamp, event.code);
+        source.digits_in.follow(packet.ssrc, packet.timestamp, event.code);
         const std::int64_t before = source.digits_in.before(packet.timestamp);
         const std::int64_t whole = (before + event.duration) * to / from;
         segment = std::max<std::int64_t>(0, whole - 1) / longest_event;

@@ -21,14 +21,15 @@ class DigitReceiver:
         self._before = 0
 
     def receive(self, packet: Packet) -> str | None:
-        if self.knows(packet):
+        if self.follow(packet):
             return None
         code = packet.payload[0]
         self._press, self._before = (packet.ssrc, packet.timestamp, code), 0
         return None if code >= len(KEYS) else KEYS[code]
 
-    def knows(self, packet: Packet) -> bool:
-        """Is this a packet of the press that was received last, or of one before it?"""
+    def follow(self, packet: Packet) -> bool:
+        """Is this a packet of the press that was received last, or of one before it? If it begins a new segment, that
+        press goes on with it."""
         if self._press is None or self._press[0] != packet.ssrc:
             return False
         newer, code = ahead(packet.timestamp, self._press[1], 32), packet.payload[0]

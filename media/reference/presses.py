@@ -38,9 +38,9 @@ class Presses(Ticks):
     def _presses_itself(listener: Leg, source: Leg, packet: Packet) -> bool:
         """Does this listener get a press of our own for what a relay would pass on? One that it has got already, or,
         behind those that wait to be sent, a new one: keys arrive in the order in which they were pressed."""
-        if listener.taken_over.knows(packet):
+        if listener.taken_over.follow(packet):
             return True
-        return bool(listener.digits_out) and packet.payload[0] < len(KEYS) and not source.digits_in.knows(packet)
+        return bool(listener.digits_out) and packet.payload[0] < len(KEYS) and not source.digits_in.follow(packet)
 
     def _relay_event(self, listener: Leg, source: Leg, packet: Packet) -> None:
         """A press keeps its segments where both sides count alike. Otherwise they are cut anew: it is as long as all of
@@ -49,7 +49,7 @@ class Presses(Ticks):
         event, moved, segment = TelephoneEvent.parse(packet.payload), packet, 0
         duration = event.duration * theirs // ours
         if ours != theirs and len(packet.payload) == EVENT_SIZE:
-            source.digits_in.knows(packet)
+            source.digits_in.follow(packet)
             before = source.digits_in.before(packet.timestamp)
             whole = (before + event.duration) * theirs // ours
             segment = max(0, whole - 1) // LONGEST_EVENT
