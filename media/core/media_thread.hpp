@@ -71,7 +71,6 @@ class MediaThread final : private Output {
     std::optional<Address> take_datagram(int socket);
     void wait();
     void serve();
-    static std::span<void*> have_more(std::span<void*> tags);
     void receive(void* it);
     bool receive_audio(Leg& leg, int socket);
     void settle(Leg& leg);
@@ -108,7 +107,7 @@ class MediaThread final : private Output {
     Nanos woke_ = 0, armed_ = 0;
     Rounds rounds_;
     static constexpr std::size_t most_ready = 256;
-    std::array<void*, most_ready> ready_;  // sockets that have packets, by their tags in epoll
+    std::array<void*, most_ready> ready_;  // sockets that have packets to be served, by their tags in epoll
     std::size_t ready_count_ = 0;
     bool receiving_ = false, event_posted_ = false;
     std::array<std::uint8_t, 2048> datagram_{};

@@ -18,7 +18,8 @@ bool lost_audio(const Leg& leg, const rtp::Packet& packet) {
 void Switch::packet(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     now_ = std::max(now_, now);
     if (rtcp::looks_so(bytes) && leg.reports.muxed) return report(leg, bytes, from, now);
-    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect, rtp::ssrc_at)).empty()) return refuse_unopened(leg, from);
+    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect, rtp::ssrc_at)).empty())
+        return refuse_unopened(leg, from);
     const auto packet = rtp::parse(bytes);
     const auto heard = packet ? leg.understand(*packet) : std::nullopt;
     if (!heard) return refuse_malformed(leg, packet, from);

@@ -21,6 +21,17 @@ int socket_of(void* tag) {
     return role_of(tag) == audio ? all.rtp : role_of(tag) == others ? all.others : all.rtcp;
 }
 
+// Those of the sockets that another packet waits in; they are moved to the front.
+std::span<void*> have_more(std::span<void*> tags) {
+    std::array<pollfd, expected_together> sockets;
+    std::transform(tags.begin(), tags.end(), sockets.begin(), [](void* tag) { return pollfd{socket_of(tag), POLLIN, 0}; });
+    if (poll(sockets.data(), tags.size(), 0) <= 0) return {};
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < tags.size(); ++i)
+        if (sockets[i].revents != 0) tags[count++] = tags[i];
+    return tags.first(count);
+}
+
 }  // namespace
 
 // What comes is told once, and what waits already at once. Were it told for as long as it waits, the kernel would look at
@@ -50,7 +61,6 @@ void MediaThread::unwatch(Leg& leg) {
 void MediaThread::wait() {
     std::array<epoll_event, most_ready> told;
     const int count = epoll_wait(epoll_.get(), told.data(), told.size(), -1);
-    ready_count_ = 0;
     for (int i = 0; i < count; ++i)
         if (void* const tag = told[static_cast<std::size_t>(i)].data.ptr) ready_[ready_count_++] = tag;
 }
@@ -72,17 +82,7 @@ void MediaThread::serve() {
         }
         for (void* const tag : tags) watch(socket_of(tag), tag, EPOLL_CTL_MOD);  // is told again
     }
-}
-
-// Those of the sockets that another packet waits in; they are moved to the front.
-std::span<void*> MediaThread::have_more(std::span<void*> tags) {
-    std::array<pollfd, expected_together> sockets;
-    std::transform(tags.begin(), tags.end(), sockets.begin(), [](void* tag) { return pollfd{socket_of(tag), POLLIN, 0}; });
-    if (poll(sockets.data(), tags.size(), 0) <= 0) return {};
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < tags.size(); ++i)
-        if (sockets[i].revents != 0) tags[count++] = tags[i];
-    return tags.first(count);
+    ready_count_ = 0;
 }
 
 std::optional<Address> MediaThread::take_datagram(int socket) {

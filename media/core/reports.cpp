@@ -11,7 +11,8 @@ void Switch::report(Leg& leg, rtp::Bytes bytes, Address from, Nanos now) {
     now_ = std::max(now_, now);
     Reports& reports = leg.reports;
     if (!reports.plausible(from, leg.origin.remote())) return reports.strangers.add(1);
-    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect_rtcp, rtcp::ssrc_at)).empty()) return reports.strangers.add(1);
+    if (leg.security.receive && (bytes = open(leg, bytes, &Srtp::unprotect_rtcp, rtcp::ssrc_at)).empty())
+        return reports.strangers.add(1);
     const auto told = rtcp::parse(bytes, leg.out.ssrc());
     if (!told) return reports.malformed.add(1);
     reports.learned = from;

@@ -17,7 +17,8 @@ namespace media {
 inline constexpr std::size_t srtp_overhead = SRTP_MAX_TRAILER_LEN + 4;  // what protecting may add, SRTCP's index included
 
 // Made on the control side. On the media thread it allocates once for each stream that comes in (that is libsrtp's way),
-// never for what goes out. Where the keys come from does not matter here: from SDP today, and a DTLS handshake could hand over its own.
+// never for what goes out. Where the keys come from does not matter here: from SDP today, and a DTLS handshake could hand
+// over its own.
 class Srtp {
   public:
     // `suite` as RFC 4568 names it; `key` is master key and salt; `ssrc` is that of the stream that goes out, nothing for
